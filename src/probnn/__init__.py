@@ -1,0 +1,20 @@
+"""Probabilistic neural networks, written to be read: models, likelihoods, inference and resumable training."""
+
+from probnn.checkpoints import CheckpointError, load, resume, save, ship, stored
+from probnn.data import DataError, held_out_split, load_mnist, load_xkcd, mnist_dataset, treat_pixels
+from probnn.densities import (
+    DiagonalGaussian,
+    kl_bernoulli,
+    kl_normal,
+    log_bernoulli,
+    log_continuous_bernoulli,
+    log_normal,
+    sample_bernoulli,
+    sample_continuous_bernoulli,
+    sample_normal,
+)
+from probnn.likelihood import elbo, log_marginal, log_marginal_quadrature, log_weights, mean_and_se, over_batches
+from probnn.live import progress
+from probnn.random_streams import preserved_random_state
+from probnn.training import Interruptable, Interrupted, enumerate_cycle
+from probnn.vae import BernoulliImageGenerator, GaussianEncoder

@@ -1,0 +1,215 @@
+"""The data sets, as tensors, read without a network from the repository's `data/` folder and verified byte for byte.
+
+`python -m probnn.data` checks every file and repairs what it can.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import tempfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import torchvision
+from torch import Tensor
+
+DATA = Path(os.environ.get("PROBNN_DATA", Path(__file__).resolve().parents[2] / "data"))
+
+SHA256 = {  # of the uncompressed files
+    "MNIST/raw/train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "MNIST/raw/train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "MNIST/raw/t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "MNIST/raw/t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "xkcd.csv": "f0ca19e2d613e303bca916ca7520b0e012cda05b9320dc897b674e4d854e57de",
+}
+
+
+class DataError(RuntimeError):
+    """A data file is missing, truncated or altered; the message names it and the command that repairs it."""
+
+
+class LabelledImages(NamedTuple):
+    """Images (N, 1, 28, 28) float32 in [0, 1], and labels (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def mnist_dataset(train: bool = True) -> torchvision.datasets.MNIST:
+    """MNIST as the coursework uses it: `mnist[i]` is (image (1, 28, 28) in [0, 1], label), and a DataLoader batches it.
+
+    Example:
+        >>> image, label = mnist_dataset()[59289]
+        >>> image.shape
+        torch.Size([1, 28, 28])
+    """
+    unpack_mnist()
+    return torchvision.datasets.MNIST(str(DATA), train=train, transform=torchvision.transforms.ToTensor())
+
+
+def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | None = None) -> LabelledImages:
+    """A part of MNIST as tensors in memory.
+
+    Args:
+        part: "train" (60,000), "test" (the official 10,000), or the two parts of the training set given by
+            `held_out_split`: "fit" (54,000) and "held_out" (6,000).
+        pixels: "grey" k/255, "thresholded" at 0.5, or "sampled": 1 with the probability of the grey level.
+        generator: for "sampled" pixels; the global random stream by default.
+
+    Returns:
+        LabelledImages: images (N, 1, 28, 28) float32, labels (N,) int64.
+
+    Raises:
+        ValueError: for another part or pixel treatment.
+        DataError: if a file is missing or damaged.
+
+    Example:
+        >>> images, labels = load_mnist("test", pixels="thresholded")
+        >>> images.shape, images.unique(), labels[:3]
+        (torch.Size([10000, 1, 28, 28]), tensor([0., 1.]), tensor([7, 2, 1]))
+    """
+    if part not in ("train", "fit", "held_out", "test"):
+        raise ValueError(f"expected part 'train', 'fit', 'held_out' or 'test', got {part!r}")
+    dataset = mnist_dataset(train=part != "test")
+    raw, labels = dataset.data, dataset.targets
+    if part in ("fit", "held_out"):
+        chosen = held_out_split()[part == "held_out"]
+        raw, labels = raw[chosen], labels[chosen]
+    return LabelledImages(treat_pixels(raw[:, None].float().div_(255), pixels, generator), labels)
+
+
+def treat_pixels(grey: Tensor, pixels: str, generator: torch.Generator | None = None) -> Tensor:
+    """Grey levels in [0, 1] as they are ("grey"), as 0 or 1 by threshold 0.5 ("thresholded"), or drawn as Bernoulli ("sampled").
+
+    Log likelihoods of differently treated pixels measure different things and must not share a table row.
+
+    Example:
+        >>> treat_pixels(torch.tensor([0.0, 0.4, 0.6]), "thresholded")
+        tensor([0., 0., 1.])
+    """
+    if pixels == "grey":
+        return grey
+    if pixels == "thresholded":
+        return (grey > 0.5).to(grey.dtype)
+    if pixels == "sampled":
+        u = torch.rand(grey.shape, generator=generator, dtype=grey.dtype, device=grey.device)
+        return (u < grey).to(grey.dtype)
+    raise ValueError(f"expected pixels 'grey', 'thresholded' or 'sampled', got {pixels!r}")
+
+
+def held_out_split() -> tuple[Tensor, Tensor]:
+    """Indices into the 60,000 training images: the 54,000 to fit and the 6,000 held out. Always the same.
+
+    Example:
+        >>> fit, held_out = held_out_split()
+        >>> len(fit), len(held_out), held_out[:3]
+        (54000, 6000, tensor([ 3048, 19563, 58303]))
+    """
+    order = torch.from_numpy(np.random.RandomState(0).permutation(60_000))  # a stream that numpy promises not to change
+    return order[6_000:], order[:6_000]
+
+
+def load_xkcd() -> tuple[Tensor, Tensor]:
+    """The 31 points of the regression question, x and y, each (31, 1) float32.
+
+    Source:
+        R. Munroe, xkcd 2048 "Curve-Fitting", read off the drawing (CC BY-NC 2.5).
+
+    Example:
+        >>> x, y = load_xkcd()
+        >>> x.shape, y.shape
+        (torch.Size([31, 1]), torch.Size([31, 1]))
+    """
+    path = DATA / "xkcd.csv"
+    if not path.exists():
+        raise _damaged(path, "a file", "none")
+    _verify(path, path.read_bytes(), SHA256["xkcd.csv"])
+    table = pd.read_csv(path)
+    return tuple(torch.tensor(table[[name]].to_numpy(), dtype=torch.float32) for name in ("x", "y"))
+
+
+def unpack_mnist() -> None:
+    """Makes sure that the four MNIST files lie unpacked and unaltered in `data/MNIST/raw`; unpacks them once if not.
+
+    Each is written whole under another name and then renamed, so several processes may do this at once. If a packed
+    file is missing, torchvision's download is tried.
+
+    Raises:
+        DataError: naming the file, what was expected, what was found, and the command that repairs it.
+    """
+    for name, sha256 in SHA256.items():
+        if not name.startswith("MNIST"):
+            continue
+        path = DATA / name
+        if path.exists():
+            _verify(path, path.read_bytes(), sha256)
+        else:
+            _unpack(path, sha256)
+
+
+def _unpack(path: Path, sha256: str) -> None:
+    packed = path.with_name(path.name + ".gz")
+    if not packed.exists():
+        _download(packed)
+    try:
+        content = gzip.decompress(packed.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(packed, "a gzip file", f"one that does not unpack ({error})") from None
+    _verify(packed, content, sha256)
+    handle, partial = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(partial, 0o644)  # mkstemp's files are for one user only
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def _download(packed: Path) -> None:
+    packed.parent.mkdir(parents=True, exist_ok=True)
+    for mirror in torchvision.datasets.MNIST.mirrors:
+        try:
+            torchvision.datasets.utils.download_url(mirror + packed.name, str(packed.parent))
+            return
+        except (OSError, RuntimeError):
+            packed.unlink(missing_ok=True)
+    raise _damaged(packed, "a file", "none, and torchvision's download of it failed")
+
+
+def _verify(path: Path, content: bytes, expected: str) -> None:
+    got = hashlib.sha256(content).hexdigest()
+    if got != expected:
+        raise _damaged(path, f"content with sha256 {expected}", f"{got} ({len(content):,} bytes)")
+
+
+def _damaged(path: Path, expected: str, got: str) -> DataError:
+    tracked = path.suffix in (".gz", ".csv")
+    repair = f"git checkout -- {path}" if tracked else "python -m probnn.data"
+    return DataError(f"{path}: expected {expected}, got {got}. To repair it: {repair}")
+
+
+def _repair() -> None:
+    """Deletes unpacked MNIST files that are not what they should be, unpacks them again, and checks everything."""
+    for name, sha256 in SHA256.items():
+        path = DATA / name
+        if not path.suffix and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            path.unlink()
+            print(f"{path}: damaged, unpacked again")
+    unpack_mnist()
+    load_xkcd()
+    print(f"{DATA}: all data sets are complete")
+
+
+if __name__ == "__main__":
+    try:
+        _repair()
+    except DataError as error:
+        raise SystemExit(str(error)) from None

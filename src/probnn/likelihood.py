@@ -1,0 +1,191 @@
+"""One quantity, seen several ways: log w = log p(x|z) + log p(z) - log q(z), with z drawn from q.
+
+Its mean over samples is the ELBO; its log-mean-exp is the Monte Carlo log likelihood. These functions know a `loglik`
+callable, `loglik(x, z)` -> log p(x|z), and a q; no network, no label, no training. To condition on something, pass a
+partial application: `partial(generator.loglik, y=y)` is again a loglik, and so is the likelihood of half an image.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+from probnn.densities import DiagonalGaussian, log_normal
+
+Loglik = Callable[[Tensor, Tensor], Tensor]
+
+
+class MonteCarlo(NamedTuple):
+    """A Monte Carlo estimate of log p(x) for each image, in nats.
+
+    Attributes:
+        estimate: (B,) log-mean-exp of the K log weights. Biased low for finite K.
+        standard_error: (B,) of the estimate, by the delta method: sd(w) / (sqrt(K) mean(w)). It trusts the weights it saw.
+        effective_samples: (B,) (sum w)^2 / sum w^2, between 1 and K: how many samples carry the estimate.
+    """
+
+    estimate: Tensor
+    standard_error: Tensor
+    effective_samples: Tensor
+
+
+def log_weights(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1) -> Tensor:
+    """K draws of log w = log p(x|z) + log p(z) - log q(z), z ~ q, prior N(0, I), for each image.
+
+    Args:
+        loglik: maps x (B, ...) and z (K, B, d) to log p(x|z), (K, B).
+        x: (B, ...) images.
+        q: the distribution that z is drawn from, of batch size B.
+        samples: K >= 1.
+
+    Returns:
+        (K, B), nats. `.mean(0)` estimates the ELBO without bias, log-mean-exp the log likelihood.
+
+    Raises:
+        ValueError: if K < 1, or if q and x differ in batch size.
+
+    Source:
+        Kingma and Welling, "Auto-encoding variational Bayes", 2014; Burda et al., "Importance weighted autoencoders", 2016.
+
+    Example:
+        >>> x, prior = torch.ones(5, 1), DiagonalGaussian(torch.zeros(5, 1), torch.ones(5, 1))
+        >>> log_weights(lambda x, z: log_normal(x, z).sum(-1), x, prior, samples=3).shape
+        torch.Size([3, 5])
+    """
+    _check(x, q, samples)
+    z = q.sample(samples)
+    return loglik(x, z) + log_normal(z).sum(-1) - q.log_density(z)
+
+
+def elbo(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1) -> Tensor:
+    """Evidence lower bound E_q[log p(x|z)] - KL(q || N(0, I)) for each image, in nats.
+
+    The expectation is a mean over K reparameterised samples, the KL is exact; the gap to log p(x) is KL(q || p(z|x)).
+    Differentiable. Not an estimate of log p(x), however many samples are taken.
+
+    Args: as for `log_weights`.
+
+    Returns:
+        (B,), nats per image; higher is better.
+
+    Example:
+        >>> q = DiagonalGaussian(torch.zeros(5, 1), torch.ones(5, 1))  # the prior, and a likelihood that ignores z
+        >>> elbo(lambda x, z: torch.full(z.shape[:-1], -2.0), torch.ones(5, 1), q)
+        tensor([-2., -2., -2., -2., -2.])
+    """
+    _check(x, q, samples)
+    return loglik(x, q.sample(samples)).mean(0) - q.kl_from_prior()
+
+
+@torch.no_grad()
+def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 100, max_rows: int = 1000) -> MonteCarlo:
+    """Importance-sampled log p(x) = log 1/K sum_k w_k for each image, in nats, with its error.
+
+    The samples are streamed: at most `max_rows` images are decoded at a time, so memory does not grow with K.
+    The estimate is a lower bound on log p(x) in expectation and rises with K; a small effective sample size is a warning
+    that the standard error is itself too small. Without gradients.
+
+    Args:
+        loglik, x, q, samples: as for `log_weights`.
+        max_rows: upper limit of (samples in flight) x (images), never less than one sample of every image.
+
+    Returns:
+        MonteCarlo of (B,) tensors. With one sample the standard error is NaN: one weight says nothing about its spread.
+
+    Example:
+        >>> x, q = torch.zeros(1, 1), DiagonalGaussian(torch.zeros(1, 1), torch.full((1, 1), 0.5**0.5))
+        >>> exact = log_marginal(lambda x, z: log_normal(x, z).sum(-1), x, q, samples=100)  # q is the posterior itself
+        >>> exact.estimate, exact.effective_samples.round()  # log N(0; 0, 2)
+        (tensor([-1.2655]), tensor([100.]))
+    """
+    _check(x, q, samples)
+    chunk = max(1, max_rows // len(x))
+    top = torch.full_like(q.mu[:, 0], -math.inf)  # largest log weight so far; the sums below are relative to it
+    total, total_squares = torch.zeros_like(top), torch.zeros_like(top)
+    for start in range(0, samples, chunk):
+        log_w = log_weights(loglik, x, q, min(chunk, samples - start))
+        new_top = torch.maximum(top, log_w.amax(0))
+        w, shrink = (log_w - new_top).exp(), (top - new_top).exp()
+        total = total * shrink + w.sum(0)
+        total_squares = total_squares * shrink**2 + (w**2).sum(0)
+        top = new_top
+    effective = total**2 / total_squares
+    spread = ((samples / effective - 1).clamp(min=0) / (samples - 1)).sqrt() if samples > 1 else torch.full_like(top, math.nan)
+    return MonteCarlo(top + total.log() - math.log(samples), spread, effective)
+
+
+@torch.no_grad()
+def log_marginal_quadrature(loglik: Loglik, x: Tensor, points: int = 200, limit: float = 6.0, max_rows: int = 10_000) -> Tensor:
+    """log p(x) = log of the integral of p(x|z) N(z; 0, I) over a two-dimensional z, by the trapezoid rule on a square grid.
+
+    Exact as the grid is refined: the error falls faster than any power of the spacing 2 limit/(points - 1) once that is
+    below the width of the posterior. Refine until the value stands still. The cost is points^2 decodings.
+
+    Args:
+        loglik: maps x (B, ...) and z (G, 1, 2) to log p(x|z), (G, B).
+        x: (B, ...) images.
+        points: grid points per axis.
+        limit: the grid spans [-limit, limit] in both axes, in prior standard deviations.
+        max_rows: upper limit of (grid points in flight) x (images).
+
+    Returns:
+        (B,), nats.
+
+    Example:
+        >>> x = torch.zeros(1, 2)
+        >>> log_marginal_quadrature(lambda x, z: log_normal(x, z).sum(-1), x)  # log N(x; 0, 2 I)
+        tensor([-2.5310])
+    """
+    axis = torch.linspace(-limit, limit, points, dtype=x.dtype, device=x.device)
+    grid = torch.cartesian_prod(axis, axis)[:, None, :]  # -> (points^2, 1, 2)
+    log_cell = 2 * math.log(2 * limit / (points - 1))  # the integrand is negligible on the rim, so every cell weighs the same
+    sums = [
+        torch.logsumexp(loglik(x, z) + log_normal(z).sum(-1), 0)  # -> (B,)
+        for z in grid.split(max(1, max_rows // len(x)))
+    ]
+    return torch.logsumexp(torch.stack(sums), 0) + log_cell
+
+
+@torch.no_grad()
+def over_batches(f: Callable[..., Tensor], *data: Tensor, batch_size: int = 1000):
+    """f applied to successive slices of the data along their first axis, the results joined; without gradients.
+
+    One number per image comes back, so the mean over a data set is a mean over images, whatever the batch size.
+
+    Args:
+        f: maps slices of the data to a tensor (B, ...), or to a NamedTuple of such tensors.
+        *data: tensors of equal length N.
+        batch_size: images per call.
+
+    Returns:
+        A tensor (N, ...), or a NamedTuple of them.
+
+    Example:
+        >>> over_batches(lambda x: x.sum(1), torch.ones(5, 2), batch_size=2)
+        tensor([2., 2., 2., 2., 2.])
+    """
+    results = [f(*batch) for batch in zip(*(d.split(batch_size) for d in data), strict=True)]
+    if isinstance(results[0], Tensor):
+        return torch.cat(results)
+    return type(results[0])(*(torch.cat(column) for column in zip(*results)))
+
+
+def mean_and_se(values: Tensor) -> tuple[float, float]:
+    """Mean over images and its standard error, sd/sqrt(N), accumulated in float64.
+
+    Example:
+        >>> mean_and_se(torch.tensor([1.0, 3.0]))
+        (2.0, 1.0)
+    """
+    values = values.cpu().double()
+    return values.mean().item(), (values.std() / math.sqrt(values.numel())).item()
+
+
+def _check(x: Tensor, q: DiagonalGaussian, samples: int) -> None:
+    if samples < 1:
+        raise ValueError(f"expected samples >= 1, got {samples}")
+    if len(x) != len(q.mu):
+        raise ValueError(f"expected one q per image, got x of shape {tuple(x.shape)} and q.mu of shape {tuple(q.mu.shape)}")

@@ -1,0 +1,84 @@
+"""What one sees while training: a bar with the current bound, and a figure that refreshes in place."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Callable, Iterator, Sequence
+
+from matplotlib.figure import Figure
+
+from probnn.random_streams import preserved_random_state
+from probnn.training import Cycle
+
+
+def progress(
+    batches: Cycle, history: Sequence[float] = (), draw: Callable[[], Figure] | None = None, every: float = 5.0, window: int = 100
+) -> Iterator:
+    """Loops over the cycle and shows how far it is; the loop stays interruptable and exactly resumable.
+
+    Nothing is shown when nothing is left to do, and no figure when the notebook is executed without a reader
+    (PROBNN_HEADLESS set, as the commands that execute all notebooks do).
+
+    Args:
+        batches: what `enumerate_cycle` returned.
+        history: the bounds so far, in nats; the bar shows the mean of the last `window`.
+        draw: makes the figure to refresh every `every` seconds; random numbers that it draws do not disturb training.
+
+    Example:
+        >>> from probnn.training import enumerate_cycle
+        >>> cycle = enumerate_cycle(["batch"], epochs=0)
+        >>> list(progress(cycle))  # finished: falls straight through
+        []
+    """
+    bar, shown_at = None, time.monotonic()
+    live = _LiveFigure(draw) if draw is not None and _has_reader() else None
+    try:
+        for drawn in batches:
+            bar = bar or _bar(batches)
+            yield drawn
+            if history:
+                recent = history[-window:]
+                bar.set_postfix_str(f"bound {sum(recent) / len(recent):.2f} nats", refresh=False)
+            bar.update()
+            if live and time.monotonic() - shown_at >= every:
+                live.refresh()
+                shown_at = time.monotonic()
+    finally:
+        if bar is not None:
+            bar.close()
+            if live:
+                live.refresh()
+
+
+def _has_reader() -> bool:
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel") and not os.environ.get("PROBNN_HEADLESS")
+
+
+def _bar(batches: Cycle):
+    if os.environ.get("PROBNN_HEADLESS"):
+        from tqdm import tqdm  # plain text, which the commands that execute all notebooks pass on to the terminal
+    else:
+        from tqdm.auto import tqdm
+    return tqdm(total=batches.total_steps, initial=batches.steps - 1, unit="step", mininterval=0.5)
+
+
+class _LiveFigure:
+    """One output of the running cell, whose figure is replaced."""
+
+    def __init__(self, draw: Callable[[], Figure]):
+        self._draw, self._handle = draw, None
+
+    def refresh(self) -> None:
+        import matplotlib.pyplot as plt
+        from IPython.display import display
+
+        with preserved_random_state():
+            figure = self._draw()
+        if self._handle is None:
+            self._handle = display(figure, display_id=True)
+        else:
+            self._handle.update(figure)
+        plt.close(figure)

@@ -1,0 +1,51 @@
+"""The global random streams, as one state that can be kept and put back."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def random_state() -> dict:
+    """The state of all global random streams: Python's, numpy's, torch's on the CPU and on the accelerator in use."""
+    algorithm, key, *rest = np.random.get_state()
+    numpy_state = (algorithm, torch.from_numpy(key.astype(np.int64)), *rest)  # a tensor, so that weights_only loading reads it
+    state = {"python": random.getstate(), "numpy": numpy_state, "torch": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict) -> None:
+    """Puts the global random streams back to what `random_state()` returned."""
+    random.setstate(state["python"])
+    algorithm, key, *rest = state["numpy"]
+    np.random.set_state((algorithm, key.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
+
+
+@contextmanager
+def preserved_random_state():
+    """Leaves the global random streams as they were, whatever is drawn inside.
+
+    Example:
+        >>> before = torch.get_rng_state()
+        >>> with preserved_random_state():
+        ...     _ = torch.randn(3)
+        >>> torch.equal(before, torch.get_rng_state())
+        True
+    """
+    state = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)

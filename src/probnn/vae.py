@@ -1,0 +1,136 @@
+"""Variational autoencoders: generators p(x|z) that offer `loglik(x, z)`, and encoders whose call yields a q(z|x)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from probnn.densities import DiagonalGaussian, log_bernoulli
+from probnn.likelihood import elbo
+
+
+class BernoulliImageGenerator(nn.Module):
+    """p(x|z): independent Bernoulli pixels whose probabilities are a convolutional function f of a latent z ~ N(0, I).
+
+    Attribute names and layer order are the coursework's, so its state_dicts load with strict=True. Likelihoods work from
+    logits: where the coursework's log(sigmoid(.)) gives -inf or NaN, these stay finite.
+
+    Attributes:
+        d: dimension of z.
+        f: the network, ending in a sigmoid: (N, d) -> probabilities (N, 1, 28, 28).
+
+    Source:
+        Cambridge coursework, question (c), appendix.
+
+    Example:
+        >>> generator = BernoulliImageGenerator(d=4)
+        >>> z = torch.randn(3, 5, 4)  # 3 samples for each of 5 images
+        >>> generator(z).shape, generator.loglik(torch.ones(5, 1, 28, 28), z).shape
+        (torch.Size([3, 5, 1, 28, 28]), torch.Size([3, 5]))
+    """
+
+    def __init__(self, d: int = 4):
+        super().__init__()
+        self.d = d
+        self.f = nn.Sequential(
+            nn.Linear(d, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, 1728),
+            nn.LeakyReLU(),
+            nn.Unflatten(1, (12, 12, 12)),  # -> (N, 12, 12, 12)
+            nn.Conv2d(12, 36, 3, 1),  # -> (N, 36, 10, 10)
+            nn.LeakyReLU(),
+            nn.Flatten(1),  # -> (N, 3600)
+            nn.Unflatten(1, (4, 30, 30)),  # -> (N, 4, 30, 30)
+            nn.Conv2d(4, 4, 3, 1),  # -> (N, 4, 28, 28)
+            nn.LeakyReLU(),
+            nn.Conv2d(4, 1, 1, 1),  # -> (N, 1, 28, 28)
+            nn.Sigmoid(),
+        )
+
+    def logits(self, z: Tensor) -> Tensor:
+        """Log odds of the pixels, (..., 1, 28, 28), for z of shape (..., d)."""
+        if z.shape[-1] != self.d:
+            raise ValueError(f"expected z of shape (..., {self.d}), got {tuple(z.shape)}")
+        return self.f[:-1](z.reshape(-1, self.d)).reshape(*z.shape[:-1], 1, 28, 28)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Pixel probabilities, (..., 1, 28, 28), for z of shape (..., d)."""
+        return torch.sigmoid(self.logits(z))
+
+    def loglik(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) in nats per image, summed over the 784 pixels.
+
+        For grey x: the mean of log p over binary images drawn from the grey levels, not a density of the grey image.
+
+        Args:
+            x: (B, 1, 28, 28), values in [0, 1].
+            z: (..., B, d), or (..., 1, d) for one z shared by all images.
+
+        Returns:
+            (..., B).
+
+        Raises:
+            ValueError: if x or z has another shape.
+        """
+        check_images(x)
+        return log_bernoulli(x, self.logits(z)).sum((-3, -2, -1))
+
+
+class GaussianEncoder(nn.Module):
+    """q(z|x): a diagonal Gaussian whose mean and sigma are a convolutional function g of the image. Holds its generator.
+
+    Attributes:
+        d: dimension of z.
+        f: the generator p(x|z) that this encoder inverts.
+        g: the network (B, 1, 28, 28) -> (B, 2d): means, then log variances.
+
+    Source:
+        Cambridge coursework, question (c), appendix.
+
+    Example:
+        >>> model = GaussianEncoder(BernoulliImageGenerator(d=4))
+        >>> x = torch.rand(5, 1, 28, 28)
+        >>> mu, sigma = model(x)
+        >>> mu.shape, model.loglik_lb(x).shape
+        (torch.Size([5, 4]), torch.Size([5]))
+    """
+
+    def __init__(self, decoder: BernoulliImageGenerator):
+        super().__init__()
+        self.d = decoder.d
+        self.f = decoder
+        self.g = nn.Sequential(
+            nn.Conv2d(1, 32, 3, 1),  # -> (B, 32, 26, 26)
+            nn.LeakyReLU(),
+            nn.Conv2d(32, 64, 3, 1),  # -> (B, 64, 24, 24)
+            nn.MaxPool2d(2),  # -> (B, 64, 12, 12)
+            nn.Flatten(1),  # -> (B, 9216)
+            nn.Linear(9216, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, self.d * 2),
+        )
+
+    def forward(self, x: Tensor) -> DiagonalGaussian:
+        """q(z|x) for images (B, 1, 28, 28): mu and sigma, each (B, d)."""
+        check_images(x)
+        mu, log_variance = self.g(x).chunk(2, dim=1)
+        return DiagonalGaussian(mu, torch.exp(log_variance / 2))
+
+    def loglik_lb(self, x: Tensor, samples: int = 1) -> Tensor:
+        """Lower bound on log p(x), the ELBO with this encoder's q, in nats per image: (B,)."""
+        return elbo(self.f.loglik, x, self(x), samples)
+
+
+def check_images(x: Tensor) -> None:
+    """Raises ValueError unless x is a batch of images (B, 1, 28, 28).
+
+    Example:
+        >>> check_images(torch.zeros(28, 28))
+        Traceback (most recent call last):
+        ValueError: expected images of shape (B, 1, 28, 28), got (28, 28): add the missing axes, as in image[None, None]
+    """
+    if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
+        raise ValueError(
+            f"expected images of shape (B, 1, 28, 28), got {tuple(x.shape)}: add the missing axes, as in image[None, None]"
+        )
