@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn, optim
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
 
 from probnn import Interruptable, Interrupted, enumerate_cycle, resume
-from probnn.training import Cycle
+from probnn.cycles import Cycle
 
 DATA = torch.arange(21.0).reshape(7, 3)  # batches of 2: the last one is smaller
 
@@ -26,6 +26,15 @@ class Augmented(Dataset):
         return DATA[i] + torch.rand(3) + np.random.rand() + random.random()
 
 
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield 1
+
+    def __len__(self):
+        return 10
+
+
 SOURCES = {
     "list": lambda: enumerate_cycle(list(DATA.split(2)), epochs=2),
     "unshuffled list": lambda: enumerate_cycle(list(DATA.split(2)), shuffle=False, epochs=2),
@@ -34,6 +43,9 @@ SOURCES = {
     "DataLoader": lambda: enumerate_cycle(DataLoader(DATA, batch_size=2, shuffle=True), shuffle=False, epochs=2),
     "DataLoader, permuted": lambda: enumerate_cycle(DataLoader(DATA, batch_size=2), shuffle=True, epochs=2),
     "DataLoader, augmented": lambda: enumerate_cycle(DataLoader(Augmented(), batch_size=2, shuffle=True), epochs=2),
+    "DataLoader, own batch sampler": lambda: enumerate_cycle(
+        DataLoader(DATA, batch_sampler=BatchSampler(RandomSampler(DATA, generator=torch.Generator().manual_seed(6)), 2, drop_last=False)), epochs=2
+    ),
     "DataLoader, own generator": lambda: enumerate_cycle(
         DataLoader(DATA, batch_size=2, shuffle=True, generator=torch.Generator().manual_seed(5)), epochs=2
     ),
@@ -305,15 +317,151 @@ def test_outside_the_main_thread_training_runs_uninterrupted():
     assert seen == ["a", "b"]
 
 
-def test_nested_cycles_both_give_their_batch_back():
-    outer, inner = enumerate_cycle(list("ab"), False, 1), enumerate_cycle([1, 2, 3], False, 1)
+def test_two_cycles_in_step_both_give_their_batch_back(tmp_path):
+    def cycles():
+        return enumerate_cycle(list("abcd"), False, 1), enumerate_cycle([1, 2, 3, 4], False, 1)
+
+    a, b = cycles()
+    resume(tmp_path / "x.pt", batches=a, other=b)
     with pytest.raises(Interrupted), Interruptable() as check_interrupted:
-        for _, x in outer:
-            for _, y in inner:
-                if y == 2:
-                    signal.raise_signal(signal.SIGINT)
+        for (_, x), (_, y) in zip(a, b):
+            if y == 3:
+                signal.raise_signal(signal.SIGINT)
+            check_interrupted()
+    again, other = cycles()
+    resume(tmp_path / "x.pt", batches=again, other=other)
+    for left, right in ((a, b), (again, other)):
+        assert [(x, y) for (_, x), (_, y) in zip(left, right)] == [("c", 3), ("d", 4)]
+
+
+def test_an_interrupted_evaluation_does_not_repeat_the_training_step_around_it():
+    outer, steps = enumerate_cycle(list("abcd"), False, 1), []
+
+    def cell():
+        with Interruptable() as check_interrupted:
+            for _, x in outer:
                 check_interrupted()
-    assert (next(outer)[1], next(inner)[1]) == ("a", 2)
+                steps.append(x)
+                for _, y in enumerate_cycle([1, 2, 3], False, 1):
+                    if (x, y, len(steps)) == ("b", 2, 2):
+                        signal.raise_signal(signal.SIGINT)
+                    check_interrupted()
+
+    with pytest.raises(Interrupted):
+        cell()
+    cell()
+    assert steps == list("abcd")
+
+
+def test_an_interrupt_of_one_training_does_not_touch_another_that_was_left_in_the_middle():
+    other = enumerate_cycle(list("abcd"), False, 1)
+    iterator = enumerate(other)
+    assert next(iterator)[1][1] == "a"
+    with pytest.raises(Interrupted), Interruptable() as check_interrupted:
+        for _ in enumerate_cycle([1, 2], False, 1):
+            signal.raise_signal(signal.SIGINT)
+            check_interrupted()
+    assert next(iterator)[1][1] == "b"
+
+
+def test_an_inner_loop_leaves_the_random_streams_to_the_outer_one():
+    torch.manual_seed(0)
+    inner, draws = enumerate_cycle([1, 2], seed=0), []
+    for _ in enumerate_cycle([1, 2, 3], epochs=1, seed=0):
+        draws.append(torch.rand(1).item())
+        for _ in inner:
+            draws.append(torch.rand(1).item())
+            break
+    torch.manual_seed(0)
+    assert draws == [torch.rand(1).item() for _ in range(6)]
+
+
+def test_next_in_a_while_loop_draws_new_random_numbers_and_gives_its_batch_back():
+    torch.manual_seed(0)
+    cycle, seen = enumerate_cycle([1, 2, 3, 4], False, 1, seed=0), []
+    with pytest.raises(Interrupted), Interruptable() as check_interrupted:
+        while True:
+            _, x = next(cycle)
+            if x == 3:
+                signal.raise_signal(signal.SIGINT)
+            check_interrupted()
+            seen.append(torch.rand(1).item())
+    inspect()
+    for _ in range(2):
+        next(cycle)
+        seen.append(torch.rand(1).item())
+    torch.manual_seed(0)
+    assert seen == [torch.rand(1).item() for _ in range(4)]
+
+
+def test_a_draw_that_fails_is_not_counted_and_leaves_the_random_streams():
+    class Flaky(list):
+        fail = True
+
+        def __getitem__(self, i):
+            noise = torch.rand(1).item()
+            if i == 1 and self.fail:
+                raise OSError("transient")
+            return super().__getitem__(i), noise
+
+    def run(fail):
+        torch.manual_seed(0)
+        data = Flaky("abc")
+        data.fail, seen = fail, []
+        cycle = enumerate_cycle(data, False, 1, seed=0)
+        try:
+            seen += [x for _, x in cycle]
+        except OSError:
+            data.fail = False
+            seen = [("a", None)]
+            inspect()
+            seen += [x for _, x in cycle]
+        return seen[1:]
+
+    assert run(fail=True) == run(fail=False)
+
+
+class RandomItems(Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return torch.rand(1)
+
+
+def test_workers_draw_new_random_numbers_each_epoch_and_the_same_ones_when_resumed():
+    def run(interrupt_at):
+        torch.manual_seed(0)
+        cycle, seen = enumerate_cycle(DataLoader(RandomItems(), batch_size=2, num_workers=2), False, 2), []
+
+        def cell():
+            with Interruptable() as check_interrupted:
+                for _, x in cycle:
+                    if len(seen) == interrupt_at and not again:
+                        signal.raise_signal(signal.SIGINT)
+                    check_interrupted()
+                    seen.append(x.flatten().tolist())
+
+        again = False
+        if interrupt_at is not None:
+            with pytest.raises(Interrupted):
+                cell()
+            inspect()
+        again = True
+        cell()
+        return seen
+
+    alone = run(None)
+    assert len({x for batch in alone for x in batch}) == 16
+    assert run(3) == alone
+
+
+def test_a_state_of_an_unstarted_cycle_starts_over():
+    cycle = enumerate_cycle(torch.arange(20), batch_size=5, epochs=1, seed=7)
+    state = cycle.state_dict()
+    first = [x.tolist() for _, x in cycle]
+    cycle.load_state_dict(state)
+    assert [x.tolist() for _, x in cycle] == first
 
 
 def test_next_draws_one_batch_and_keeps_the_place():
@@ -372,7 +520,9 @@ def test_a_tuple_of_tensors_is_cut_alike():
         (dict(g=[]), "at least one batch"),
         (dict(g=iter([1])), "list_iterator"),
         (dict(g=(torch.zeros(3), torch.zeros(4)), batch_size=2), r"one length .* got \[3, 4\]"),
-        (dict(g=[1, 2], batch_size=2), "got .*int"),
+        (dict(g=[torch.zeros(3)], batch_size=2), "got list: put a DataLoader around it"),
+        (dict(g=Augmented(), batch_size=2), "got Augmented: put a DataLoader around it"),
+        (dict(g=DataLoader(Endless(), batch_size=2)), "DataLoader with a batch_size"),
         (dict(g=torch.zeros(3), batch_size=0), "batch_size >= 1, got 0"),
         (dict(g=DataLoader(DATA, batch_size=None)), "DataLoader with a batch_size"),
     ],
@@ -383,8 +533,10 @@ def test_bad_sources_are_clear_errors(arguments, message):
 
 
 def test_a_position_among_other_batches_is_a_clear_error():
-    with pytest.raises(ValueError, match="among 3 batches per epoch, got one among 2"):
+    with pytest.raises(ValueError, match="among 3 batches of 3 data, got one among 2 of 2"):
         enumerate_cycle([1, 2, 3]).load_state_dict(enumerate_cycle([1, 2]).state_dict())
+    with pytest.raises(ValueError, match="among 3 batches of 12 data, got one among 3 of 9"):
+        enumerate_cycle(torch.zeros(12), batch_size=4).load_state_dict(enumerate_cycle(torch.zeros(9), batch_size=4).state_dict())
 
 
 def test_training_can_be_cut_short_by_one_setting(monkeypatch):

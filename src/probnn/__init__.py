@@ -1,6 +1,12 @@
 """Probabilistic neural networks, written to be read: models, likelihoods, inference and resumable training."""
 
-from probnn.checkpoints import CheckpointError, load, resume, save, ship, stored
+from probnn.checkpoints import CheckpointError, checkpoint_folder, load, save
+from probnn.conditional import (
+    ConditionalBernoulliImageGenerator,
+    ConditionalConvolutionalEncoder,
+    ConditionalGaussianEncoder,
+    one_hot,
+)
 from probnn.data import DataError, held_out_split, load_mnist, load_xkcd, mnist_dataset, treat_pixels
 from probnn.densities import (
     DiagonalGaussian,
@@ -13,8 +19,10 @@ from probnn.densities import (
     sample_continuous_bernoulli,
     sample_normal,
 )
-from probnn.likelihood import elbo, log_marginal, log_marginal_quadrature, log_weights, mean_and_se, over_batches
+from probnn.likelihood import MonteCarlo, elbo, log_marginal, log_marginal_quadrature, log_weights, mean_and_se, over_batches
 from probnn.live import progress
 from probnn.random_streams import preserved_random_state
+from probnn.regression import HWiggle, RWiggle, Starts, Wiggle
+from probnn.resuming import resume, ship, stored
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
 from probnn.vae import BernoulliImageGenerator, GaussianEncoder

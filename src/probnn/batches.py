@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from functools import partial
 from typing import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from probnn.random_streams import preserved_random_state
 
@@ -42,6 +44,11 @@ class Batches:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def size(self) -> int:
+        """Number of data, of which a position in an epoch counts the batches."""
+        return len(self._items)
+
     def draw_order(self, generator: torch.Generator | None) -> Tensor | list:
         """The order of one epoch, permuted by the generator, or unchanged where that is None."""
         n = len(self._items)
@@ -51,11 +58,11 @@ class Batches:
         """The batches of an epoch in this order, from number `start` on."""
         return (self._items[i] for i in order[start:].tolist())
 
-    def state_dict(self) -> Tensor | None:
-        """State of a random generator of the source's own, if it has one."""
-        return None
+    def state_dict(self) -> list[Tensor]:
+        """States of the random generators that the source has of its own."""
+        return []
 
-    def load_state_dict(self, state: Tensor) -> None:
+    def load_state_dict(self, state: list[Tensor]) -> None:
         pass
 
 
@@ -66,9 +73,11 @@ class TensorBatches(Batches):
         if isinstance(data, TensorDataset):
             data = data.tensors
         self._bare = isinstance(data, Tensor)
-        tensors = (data,) if self._bare else tuple(data)
-        lengths = [len(t) if isinstance(t, Tensor) else type(t).__name__ for t in tensors]
-        if len(set(lengths)) != 1 or not isinstance(lengths[0], int):
+        tensors = (data,) if self._bare else data
+        if not (isinstance(tensors, tuple) and all(isinstance(t, Tensor) for t in tensors)):
+            raise ValueError(f"expected a tensor, a tuple of tensors or a TensorDataset with batch_size=, got {type(data).__name__}: put a DataLoader around it")
+        lengths = [len(t) for t in tensors]
+        if len(set(lengths)) != 1:
             raise ValueError(f"expected tensors of one length to go with batch_size=, got {lengths}")
         if batch_size < 1:
             raise ValueError(f"expected batch_size >= 1, got {batch_size}")
@@ -86,22 +95,33 @@ class LoaderBatches(Batches):
     """Batches of a DataLoader, taken up in the middle of an epoch without reading what came before."""
 
     def __init__(self, loader: DataLoader):
-        if loader.batch_sampler is None:
-            raise ValueError("expected a DataLoader with a batch_size over a data set with an index, got one without batches")
+        if loader.batch_sampler is None or isinstance(loader.dataset, IterableDataset):
+            raise ValueError("expected a DataLoader with a batch_size over a data set with an index, got one without")
         self._loader = loader
+        holders = (loader, loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None))
+        generators = [getattr(holder, "generator", None) for holder in holders]
+        self._generators = list(dict.fromkeys(g for g in generators if g is not None))
 
     def __len__(self) -> int:
         return len(self._loader)
 
+    @property
+    def size(self) -> int:
+        return len(self._loader.dataset)
+
     def draw_order(self, generator: torch.Generator | None) -> list:
         order = list(self._loader.batch_sampler)
-        return order if generator is None else [order[i] for i in torch.randperm(len(order), generator=generator, device="cpu").tolist()]
+        if generator is not None:
+            order = [order[i] for i in torch.randperm(len(order), generator=generator, device="cpu").tolist()]
+        if self._loader.num_workers:  # which worker will draw a batch is not known: a seed for each batch
+            order = list(zip(torch.randint(2**32, (len(order),), device="cpu").tolist(), order))
+        return order
 
     def batches(self, order: list, start: int) -> Iterator:
         loader = self._loader
         same = ("num_workers", "collate_fn", "pin_memory", "timeout", "multiprocessing_context", "prefetch_factor")
         rest = DataLoader(
-            loader.dataset,
+            _Seeded(loader.dataset) if loader.num_workers else loader.dataset,
             batch_sampler=order[start:],
             worker_init_fn=partial(_ignore_interrupts, loader.worker_init_fn),
             **{name: getattr(loader, name) for name in same},
@@ -109,16 +129,26 @@ class LoaderBatches(Batches):
         with preserved_random_state():  # iter() draws a seed for the workers
             return iter(rest)
 
-    def state_dict(self) -> Tensor | None:
-        generator = self._own_generator()
-        return None if generator is None else generator.get_state()
+    def state_dict(self) -> list[Tensor]:
+        return [generator.get_state() for generator in self._generators]
 
-    def load_state_dict(self, state: Tensor) -> None:
-        if (generator := self._own_generator()) is not None:
-            generator.set_state(state)
+    def load_state_dict(self, state: list[Tensor]) -> None:
+        for generator, its_state in zip(self._generators, state):
+            generator.set_state(its_state)
 
-    def _own_generator(self) -> torch.Generator | None:
-        return self._loader.generator or getattr(self._loader.sampler, "generator", None)
+
+class _Seeded(Dataset):
+    """A data set inside a worker: draws each batch after seeding the worker's random streams with the batch's own seed."""
+
+    def __init__(self, dataset: Dataset):
+        self._dataset = dataset
+
+    def __getitems__(self, seed_and_keys: tuple[int, list]) -> list:
+        seed, keys = seed_and_keys
+        torch.manual_seed(seed), np.random.seed(seed), random.seed(seed)
+        if hasattr(self._dataset, "__getitems__"):
+            return self._dataset.__getitems__(keys)
+        return [self._dataset[key] for key in keys]
 
 
 def _ignore_interrupts(then: Callable[[int], None] | None, worker: int) -> None:

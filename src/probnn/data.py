@@ -28,6 +28,7 @@ SHA256 = {  # of the uncompressed files
     "MNIST/raw/t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     "xkcd.csv": "f0ca19e2d613e303bca916ca7520b0e012cda05b9320dc897b674e4d854e57de",
 }
+CUT_SHORT_IMAGES = 100
 
 
 class DataError(RuntimeError):
@@ -81,6 +82,8 @@ def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | Non
     if part in ("fit", "held_out"):
         chosen = held_out_split()[part == "held_out"]
         raw, labels = raw[chosen], labels[chosen]
+    if "PROBNN_CUT_SHORT" in os.environ:  # the tests' setting: few training steps, few images
+        raw, labels = raw[:CUT_SHORT_IMAGES], labels[:CUT_SHORT_IMAGES]
     return LabelledImages(treat_pixels(raw[:, None].float().div_(255), pixels, generator), labels)
 
 

@@ -25,11 +25,13 @@ class MonteCarlo(NamedTuple):
         estimate: (B,) log-mean-exp of the K log weights. Biased low for finite K.
         standard_error: (B,) of the estimate, by the delta method: sd(w) / (sqrt(K) mean(w)). It trusts the weights it saw.
         effective_samples: (B,) (sum w)^2 / sum w^2, between 1 and K: how many samples carry the estimate.
+        elbo: (B,) mean of the same K log weights: an unbiased estimate of the ELBO, never above `estimate`.
     """
 
     estimate: Tensor
     standard_error: Tensor
     effective_samples: Tensor
+    elbo: Tensor
 
 
 def log_weights(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1) -> Tensor:
@@ -81,7 +83,7 @@ def elbo(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1) -> Te
 
 
 @torch.no_grad()
-def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 100, max_rows: int = 1000) -> MonteCarlo:
+def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 100, max_rows: int = 200) -> MonteCarlo:
     """Importance-sampled log p(x) = log 1/K sum_k w_k for each image, in nats, with its error.
 
     The samples are streamed: at most `max_rows` images are decoded at a time, so memory does not grow with K.
@@ -104,17 +106,18 @@ def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 
     _check(x, q, samples)
     chunk = max(1, max_rows // len(x))
     top = torch.full_like(q.mu[:, 0], -math.inf)  # largest log weight so far; the sums below are relative to it
-    total, total_squares = torch.zeros_like(top), torch.zeros_like(top)
+    total, total_squares, total_log = (torch.zeros_like(top) for _ in range(3))
     for start in range(0, samples, chunk):
         log_w = log_weights(loglik, x, q, min(chunk, samples - start))
         new_top = torch.maximum(top, log_w.amax(0))
         w, shrink = (log_w - new_top).exp(), (top - new_top).exp()
         total = total * shrink + w.sum(0)
         total_squares = total_squares * shrink**2 + (w**2).sum(0)
+        total_log += log_w.sum(0)
         top = new_top
     effective = total**2 / total_squares
     spread = ((samples / effective - 1).clamp(min=0) / (samples - 1)).sqrt() if samples > 1 else torch.full_like(top, math.nan)
-    return MonteCarlo(top + total.log() - math.log(samples), spread, effective)
+    return MonteCarlo(top + total.log() - math.log(samples), spread, effective, total_log / samples)
 
 
 @torch.no_grad()
@@ -150,7 +153,7 @@ def log_marginal_quadrature(loglik: Loglik, x: Tensor, points: int = 200, limit:
 
 
 @torch.no_grad()
-def over_batches(f: Callable[..., Tensor], *data: Tensor, batch_size: int = 1000):
+def over_batches(f: Callable[..., Tensor], *data: Tensor, batch_size: int = 100):
     """f applied to successive slices of the data along their first axis, the results joined; without gradients.
 
     One number per image comes back, so the mean over a data set is a mean over images, whatever the batch size.

@@ -13,7 +13,12 @@ from probnn.training import Cycle
 
 
 def progress(
-    batches: Cycle, history: Sequence[float] = (), draw: Callable[[], Figure] | None = None, every: float = 5.0, window: int = 100
+    batches: Cycle,
+    history: Sequence[float] = (),
+    draw: Callable[[], Figure] | None = None,
+    every: float = 5.0,
+    window: int = 100,
+    name: str = "bound",
 ) -> Iterator:
     """Loops over the cycle and shows how far it is; the loop stays interruptable and exactly resumable.
 
@@ -22,7 +27,7 @@ def progress(
 
     Args:
         batches: what `enumerate_cycle` returned.
-        history: the bounds so far, in nats; the bar shows the mean of the last `window`.
+        history: the bounds so far, in nats, or other values by the `name`; the bar shows the mean of the last `window`.
         draw: makes the figure to refresh every `every` seconds; random numbers that it draws do not disturb training.
 
     Example:
@@ -35,11 +40,11 @@ def progress(
     live = _LiveFigure(draw) if draw is not None and _has_reader() else None
     try:
         for drawn in batches:
-            bar = bar or _bar(batches)
+            bar = _bar(batches) if bar is None else bar
             yield drawn
             if history:
                 recent = history[-window:]
-                bar.set_postfix_str(f"bound {sum(recent) / len(recent):.2f} nats", refresh=False)
+                bar.set_postfix_str(f"{name} {sum(recent) / len(recent):.2f} nats", refresh=False)
             bar.update()
             if live and time.monotonic() - shown_at >= every:
                 live.refresh()

@@ -52,7 +52,10 @@ class BernoulliImageGenerator(nn.Module):
         """Log odds of the pixels, (..., 1, 28, 28), for z of shape (..., d)."""
         if z.shape[-1] != self.d:
             raise ValueError(f"expected z of shape (..., {self.d}), got {tuple(z.shape)}")
-        return self.f[:-1](z.reshape(-1, self.d)).reshape(*z.shape[:-1], 1, 28, 28)
+        return self._decode(z)
+
+    def _decode(self, inputs: Tensor) -> Tensor:
+        return self.f[:-1](inputs.reshape(-1, inputs.shape[-1])).reshape(*inputs.shape[:-1], 1, 28, 28)
 
     def forward(self, z: Tensor) -> Tensor:
         """Pixel probabilities, (..., 1, 28, 28), for z of shape (..., d)."""

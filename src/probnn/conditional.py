@@ -1,0 +1,168 @@
+"""Image models given the label: p(x|z, y) and q(z|x, y). Given y, each is an ordinary model again:
+
+    partial(generator.loglik, y=y)
+
+is a loglik(x, z), so likelihoods and inference need know nothing of labels.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from probnn.densities import DiagonalGaussian, log_bernoulli
+from probnn.likelihood import elbo
+from probnn.vae import BernoulliImageGenerator, check_images
+
+LABELS = 10
+
+
+def one_hot(y: Tensor) -> Tensor:
+    """Labels as rows with a single 1, (B, 10) float32; rows that are one-hot already pass through.
+
+    Args:
+        y: (B,) integers 0 to 9, or (B, 10) one-hot rows.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+        >>> one_hot(torch.tensor([0, 3])).argmax(1)
+        tensor([0, 3])
+        >>> one_hot(torch.tensor([10]))
+        Traceback (most recent call last):
+        ValueError: expected labels 0 to 9, got 10
+    """
+    if y.ndim == 1 and not y.is_floating_point():
+        if len(y) and not (0 <= y.min() and y.max() < LABELS):
+            raise ValueError(f"expected labels 0 to 9, got {(y.min() if y.min() < 0 else y.max()).item()}")
+        return torch.eye(LABELS, device=y.device)[y.long()]
+    if y.ndim != 2 or y.shape[1] != LABELS:
+        raise ValueError(f"expected labels of shape (B,), integers, or one-hot rows (B, 10), got {tuple(y.shape)}, {y.dtype}")
+    if not (((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()):
+        raise ValueError("expected one-hot rows, got rows that are not a single 1 among zeros")
+    return y.float()
+
+
+class ConditionalBernoulliImageGenerator(BernoulliImageGenerator):
+    """p(x|z, y): the generator of the unconditional model, whose input is z and the one-hot label.
+
+    Its state_dict is that of the worked answers' class.
+
+    Source:
+        Cambridge worked answers, question (f).
+
+    Example:
+        >>> generator = ConditionalBernoulliImageGenerator(d=4)
+        >>> generator(torch.randn(1, 4).expand(10, 4), torch.arange(10)).shape  # one style, ten digits
+        torch.Size([10, 1, 28, 28])
+    """
+
+    def __init__(self, d: int = 4):
+        super().__init__(d + LABELS)
+        self.d = d
+
+    def logits(self, z: Tensor, y: Tensor) -> Tensor:
+        """Log odds of the pixels, (..., B, 1, 28, 28), for z of shape (..., B, d) and B labels."""
+        rows = one_hot(y)
+        if z.shape[-1] != self.d or (z.ndim > 1 and z.shape[-2] not in (1, len(rows))):
+            raise ValueError(f"expected z of shape (..., {len(rows)}, {self.d}) for {len(rows)} labels, got {tuple(z.shape)}")
+        batch = torch.broadcast_shapes(z.shape[:-1], rows.shape[:-1])
+        return self._decode(torch.cat([z.expand(*batch, self.d), rows.expand(*batch, LABELS)], -1))
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """Pixel probabilities, (..., B, 1, 28, 28)."""
+        return torch.sigmoid(self.logits(z, y))
+
+    def loglik(self, x: Tensor, z: Tensor, y: Tensor) -> Tensor:
+        """log p(x|z, y) in nats per image, (..., B), for x (B, 1, 28, 28), z (..., B, d) and B labels."""
+        check_images(x)
+        return log_bernoulli(x, self.logits(z, y)).sum((-3, -2, -1))
+
+
+class ConditionalGaussianEncoder(nn.Module):
+    """q(z|x, y) by a fully connected network of image and label. Holds its generator.
+
+    Its state_dict is that of the worked answers' class.
+
+    Attributes:
+        d: dimension of z.
+        f: the generator p(x|z, y).
+        g: the network (B, 784 + 10) -> (B, 2d): means, then log variances.
+
+    Source:
+        Cambridge worked answers, question (f).
+
+    Example:
+        >>> model = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))
+        >>> x, y = torch.rand(5, 1, 28, 28), torch.tensor([3, 1, 4, 1, 5])
+        >>> mu, sigma = model(x, y)
+        >>> mu.shape, model.loglik_lb(x, y).shape
+        (torch.Size([5, 4]), torch.Size([5]))
+    """
+
+    def __init__(self, decoder: ConditionalBernoulliImageGenerator):
+        super().__init__()
+        self.d = decoder.d
+        self.f = decoder
+        self.g = nn.Sequential(
+            nn.Linear(28 * 28 + LABELS, 512),
+            nn.LeakyReLU(),
+            nn.Linear(512, 512),
+            nn.LeakyReLU(),
+            nn.Linear(512, 512),
+            nn.LeakyReLU(),
+            nn.Linear(512, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, self.d * 2),
+        )
+
+    def forward(self, x: Tensor, y: Tensor) -> DiagonalGaussian:
+        """q(z|x, y) for images (B, 1, 28, 28) and B labels: mu and sigma, each (B, d)."""
+        check_images(x)
+        rows = one_hot(y)
+        if len(rows) != len(x):
+            raise ValueError(f"expected one label per image, got {len(rows)} labels for {len(x)} images")
+        mu, log_variance = self._head(x, rows).chunk(2, dim=1)
+        return DiagonalGaussian(mu, torch.exp(log_variance / 2))
+
+    def _head(self, x: Tensor, rows: Tensor) -> Tensor:
+        return self.g(torch.cat([x.flatten(1), rows], 1))
+
+    def loglik_lb(self, x: Tensor, y: Tensor, samples: int = 1) -> Tensor:
+        """Lower bound on log p(x|y), in nats per image: (B,)."""
+        return elbo(partial(self.f.loglik, y=y), x, self(x, y), samples)
+
+
+class ConditionalConvolutionalEncoder(ConditionalGaussianEncoder):
+    """q(z|x, y) by the convolutions of the unconditional encoder, with the label joined to their 128 features.
+
+    Convolutions find strokes wherever they are; the label is needed only once they are found.
+
+    Attributes:
+        features: the convolutions, (B, 1, 28, 28) -> (B, 128).
+        g: from features and label to (B, 2d).
+
+    Example:
+        >>> model = ConditionalConvolutionalEncoder(ConditionalBernoulliImageGenerator(d=4))
+        >>> model(torch.rand(5, 1, 28, 28), torch.arange(5)).mu.shape
+        torch.Size([5, 4])
+    """
+
+    def __init__(self, decoder: ConditionalBernoulliImageGenerator):
+        super().__init__(decoder)
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, 3, 1),  # -> (B, 32, 26, 26)
+            nn.LeakyReLU(),
+            nn.Conv2d(32, 64, 3, 1),  # -> (B, 64, 24, 24)
+            nn.MaxPool2d(2),  # -> (B, 64, 12, 12)
+            nn.Flatten(1),
+            nn.Linear(9216, 128),
+            nn.LeakyReLU(),
+        )
+        self.g = nn.Sequential(nn.Linear(128 + LABELS, 128), nn.LeakyReLU(), nn.Linear(128, self.d * 2))
+
+    def _head(self, x: Tensor, rows: Tensor) -> Tensor:
+        return self.g(torch.cat([self.features(x), rows], 1))

@@ -1,0 +1,73 @@
+"""Every notebook runs from a fresh kernel, twice: from the shipped checkpoints, and with everything trained, cut short."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NAMES = sorted(str(path.relative_to(NOTEBOOKS)) for path in NOTEBOOKS.glob("*/*.ipynb"))
+
+spec = importlib.util.spec_from_file_location("execute", NOTEBOOKS / "execute.py")
+execute = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(execute)
+
+
+def outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_from_the_shipped_checkpoints_without_training(name, tmp_path, monkeypatch):
+    folder = shutil.copytree(NOTEBOOKS.parent / "checkpoints", tmp_path / "checkpoints", ignore=shutil.ignore_patterns("in-progress"))
+    monkeypatch.setenv("PROBNN_CHECKPOINTS", str(folder))
+    execute.execute(NOTEBOOKS / name, tmp_path / name)
+    said = "".join(o.text for o in outputs(tmp_path / name) if o.output_type == "stream")
+    assert "starts at epoch" not in said and "goes on at epoch" not in said
+    assert not list(folder.rglob("in-progress/*")), "something was computed that should have been shipped"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A checkpoint folder that starts empty: later questions find in it what earlier ones trained."""
+    return tmp_path_factory.mktemp("empty")
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_with_every_training_cell_executed(name, empty, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBNN_CHECKPOINTS", str(empty))
+    monkeypatch.setenv("PROBNN_CUT_SHORT", "5")
+    execute.execute(NOTEBOOKS / name, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_committed_outputs_are_whole(name):
+    notebook = json.loads((NOTEBOOKS / name).read_text())
+    cells = [c for c in notebook["cells"] if c["cell_type"] == "code"]
+    assert [c["execution_count"] for c in cells] == list(range(1, len(cells) + 1))
+    shown = [o for c in cells for o in c["outputs"]]
+    assert any("image/png" in o.get("data", {}) for o in shown)
+    assert not any(o["output_type"] == "error" or o.get("name") == "stderr" for o in shown)
+    assert (NOTEBOOKS / name).stat().st_size < 1_000_000
+
+
+def test_the_command_names_what_it_cannot_find(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["execute.py", "cambridge/nothing*"])
+    with pytest.raises(SystemExit):
+        execute.main()
+    assert "which match none" in capsys.readouterr().err
+
+
+def test_a_notebook_that_fails_is_left_unchanged(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    nbformat.write(notebook, tmp_path / "x.ipynb")
+    before = (tmp_path / "x.ipynb").read_bytes()
+    with pytest.raises(execute.CellExecutionError, match="ZeroDivisionError"):
+        execute.execute(tmp_path / "x.ipynb", tmp_path / "x.ipynb")
+    assert (tmp_path / "x.ipynb").read_bytes() == before

@@ -1,0 +1,64 @@
+"""What the README says is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import probnn
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_its_example_runs_and_the_estimate_lies_above_the_bound(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    example = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "log_marginal" in block)
+    names = {}
+    exec(example, names)
+    assert names["bound"].shape == names["estimate"].shape == (100,)
+    assert names["estimate"].mean() > names["bound"].mean()
+
+
+@pytest.mark.parametrize("part, said", [("held_out", r"bound (\S+) ± (\S+) on 6,000 held-out"), ("test", r"(\S+) ± (\S+) on the 10,000 test images")])
+def test_its_bounds_are_those_that_the_notebook_stored(part, said):
+    mean, error = probnn.mean_and_se(probnn.load(ROOT / "checkpoints/cambridge/c_bounds.pt")["result"][part])
+    assert re.search(said, README).groups() == (f"{mean:.2f}", f"{error:.2f}")
+
+
+def test_the_shipped_weights_give_the_stored_bounds():
+    model = probnn.GaussianEncoder(probnn.BernoulliImageGenerator(d=4))
+    model.load_state_dict(probnn.load(ROOT / "checkpoints/cambridge/c_autoencoder.pt")["model"])
+    images = probnn.load_mnist("held_out").images[:500]
+    recorded = probnn.load(ROOT / "checkpoints/cambridge/c_bounds.pt")["result"]["held_out"][:500]
+    mean, error = probnn.mean_and_se(probnn.over_batches(model.loglik_lb, images) - recorded)
+    assert abs(mean) < 5 * error  # other samples of z, the same images
+
+
+@pytest.mark.parametrize("kind, file, place", [(probnn.RWiggle, "a_rwiggle_starts.pt", 0), (probnn.HWiggle, "a_hwiggle_starts.pt", 1)])
+def test_its_regression_values_are_those_of_the_shipped_starts(kind, file, place):
+    starts, (x, y) = probnn.Starts([kind() for _ in range(24)]), probnn.load_xkcd()
+    starts.load_state_dict(probnn.load(ROOT / "checkpoints/cambridge" / file)["model"])
+    final = starts(y, x).mean((1, 2)).detach()
+    best = re.search(r"best of 24 starts (\S+) with constant σ, (\S+) with σ\(x\)", README).groups()[place]
+    median = re.search(r"medians (\S+) and (\S+) \(nats per point", README).groups()[place]
+    assert (best, median) == (f"{final.max():.2f}", f"{final.quantile(0.5):.2f}")
+
+
+def test_every_module_is_in_its_map():
+    for path in (ROOT / "src/probnn").glob("[a-z]*.py"):
+        assert f"`{path.stem}`" in README
+
+
+def test_every_checkpoint_loads_and_is_in_the_list_of_checkpoints():
+    listed = (ROOT / "checkpoints/README.md").read_text()
+    for path in (ROOT / "checkpoints").glob("*/*.pt"):
+        parts = probnn.load(path)
+        assert "optimizer" not in parts and path.name in listed
+        assert all(t.isfinite().all() for t in parts.get("model", {}).values() if isinstance(t, torch.Tensor))
+
+
+def test_every_notebook_is_in_the_table():
+    for path in (ROOT / "notebooks").glob("*/*.ipynb"):
+        assert f"({path.relative_to(ROOT)})" in README

@@ -1,0 +1,71 @@
+"""The regression models against closed forms and torch.distributions, and many starts at once against each alone."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import distributions as td
+from torch import optim
+
+from probnn import HWiggle, RWiggle, Starts, load_xkcd
+
+X, Y = load_xkcd()
+
+
+@pytest.mark.parametrize("model", [RWiggle(), HWiggle()])
+def test_the_likelihood_is_that_of_torch(model):
+    expected = td.Normal(model.mu(X), model.sigma(X)).log_prob(Y)
+    torch.testing.assert_close(model(Y, X), expected)
+    assert model(Y, X).shape == (31, 1)
+
+
+def test_constant_noise_is_constant_and_the_other_is_not():
+    assert RWiggle().sigma(X).unique().numel() == 1 and HWiggle().sigma(X).unique().numel() > 1
+
+
+def test_the_best_sigma_is_the_root_mean_square_residual():
+    model = RWiggle(mu=lambda x: 1 + x)
+    optimizer = optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = -model(Y, X).mean()
+        loss.backward()
+        return loss
+
+    for _ in range(10):
+        optimizer.step(closure)
+    mean_square = (Y - 1 - X).square().mean()
+    assert model.sigma(X)[0].item() == pytest.approx(mean_square.sqrt().item(), rel=1e-3)
+    assert model(Y, X).mean().item() == pytest.approx(-0.5 * (math.log(2 * math.pi * mean_square) + 1), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [RWiggle, HWiggle])
+def test_starts_trained_together_go_the_way_of_each_alone(kind):
+    models = [kind() for _ in range(3)]
+    starts = Starts(copy.deepcopy(models))
+    optimizers = [optim.Adam(m.parameters(), lr=0.01) for m in models]
+    together = optim.Adam(starts.parameters(), lr=0.01)
+    for _ in range(20):
+        together.zero_grad()
+        (-starts(Y, X).mean((1, 2)).sum()).backward()
+        together.step()
+        for model, optimizer in zip(models, optimizers):
+            optimizer.zero_grad()
+            (-model(Y, X).mean()).backward()
+            optimizer.step()
+    for i, model in enumerate(models):
+        torch.testing.assert_close(starts(Y, X)[i], model(Y, X), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(starts.model(i)(Y, X), model(Y, X), rtol=1e-3, atol=1e-4)
+
+
+def test_many_starts_save_and_load():
+    starts, other = Starts([HWiggle() for _ in range(2)]), Starts([HWiggle() for _ in range(2)])
+    other.load_state_dict(starts.state_dict())
+    assert torch.equal(other(Y, X), starts(Y, X))
+
+
+def test_shapes_that_would_broadcast_are_an_error():
+    with pytest.raises(ValueError, match=r"one shape \(n, 1\), got \(31,\) and \(31, 1\)"):
+        RWiggle()(Y.flatten(), X)
