@@ -1,0 +1,32 @@
+# make notebooks   execute every notebook from the shipped checkpoints, in place
+# make test        run all tests (make test-fast: without executing notebooks)
+# make lab         open JupyterLab
+# make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
+# Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
+
+PYTHON ?= python3
+FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
+BIN := .venv/bin
+
+.PHONY: notebooks test test-fast lab train
+
+notebooks: .venv/ready
+	$(BIN)/python notebooks/execute.py
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+test-fast: .venv/ready
+	$(BIN)/python -m pytest -m "not notebook"
+
+lab: .venv/ready
+	$(BIN)/jupyter lab notebooks
+
+train: .venv/ready
+	$(BIN)/python notebooks/execute.py --train $(FOLDER) $(if $(REPLACE),--ship)
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "probnn needs Python >= 3.10: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	touch $@
