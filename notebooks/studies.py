@@ -19,9 +19,23 @@ os.environ.setdefault("PROBNN_CHECKPOINTS", str(ROOT / "runs/studies"))
 os.environ["PROBNN_HEADLESS"] = "1"
 
 import torch  # noqa: E402
-from torch import optim  # noqa: E402
+from torch import Tensor, optim  # noqa: E402
 
-from probnn import BernoulliImageGenerator, GaussianEncoder, Interruptable, enumerate_cycle, load_mnist, progress, resume  # noqa: E402
+from probnn import (  # noqa: E402
+    BernoulliImageGenerator,
+    GaussianEncoder,
+    Interruptable,
+    enumerate_cycle,
+    kl_normal,
+    load,
+    load_mnist,
+    over_batches,
+    progress,
+    resume,
+    save,
+)
+
+STARTS = range(5)
 
 
 def train_image_model(d: int, start: int) -> GaussianEncoder:
@@ -31,7 +45,8 @@ def train_image_model(d: int, start: int) -> GaussianEncoder:
     optimizer = optim.Adam(model.parameters())
     batches = enumerate_cycle(load_mnist("fit"), batch_size=100, epochs=5)
     history = []
-    print(f"d={d}, start {start}:", resume(f"cambridge/e_d{d}_start{start}.pt", model=model, optimizer=optimizer, batches=batches, history=history))
+    path = f"cambridge/e_d{d}_start{start}.pt"
+    print(path, resume(path, model=model, optimizer=optimizer, batches=batches, history=history), file=sys.stderr)
     with Interruptable() as check_interrupted:
         for _, (imgs, lbls) in progress(batches, history):
             check_interrupted()
@@ -43,8 +58,35 @@ def train_image_model(d: int, start: int) -> GaussianEncoder:
     return model
 
 
+@torch.no_grad()
+def measure(model: GaussianEncoder) -> dict[str, Tensor]:
+    """Bounds per image (grey, one sample), KL of each latent dimension, and how often each feature map of the generator is on."""
+    torch.manual_seed(0)
+    held_out, test = load_mnist("held_out").images, load_mnist("test").images
+    q = over_batches(model, held_out)
+    layers = {"maps_36": model.f.f[:6], "maps_4": model.f.f[:10]}
+    on = {name: (over_batches(f, q.sample()[:1000]) > 0).float().mean((0, 2, 3)) for name, f in layers.items()}
+    return {"held_out": over_batches(model.loglik_lb, held_out), "test": over_batches(model.loglik_lb, test), "kl": kl_normal(*q).mean(0), **on}
+
+
+def study_starts() -> None:
+    """Question (e): five starts for each latent dimension; the scores of all are stored, the weights of the best."""
+    scores = {}
+    for d in (4, 20):
+        models = [train_image_model(d, start) for start in STARTS]
+        for start, model in enumerate(models):
+            scores[f"d{d}_start{start}"] = measure(model)
+        best = max(STARTS, key=lambda start: scores[f"d{d}_start{start}"]["held_out"].mean())
+        parts = load(f"cambridge/e_d{d}_start{best}.pt")
+        position = {name: parts["batches"][name] for name in ("epoch", "batch_num", "batches_per_epoch", "data", "finished")}
+        save(ROOT / f"checkpoints/cambridge/e_d{d}.pt", model=models[best].state_dict(), history=parts["history"], batches=position)
+        print(f"d={d}: start {best} is the best, {scores[f'd{d}_start{best}']['held_out'].mean():.2f} nats per held-out image", file=sys.stderr)
+    save(ROOT / "checkpoints/cambridge/e_starts.pt", **scores)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    every = [f"{d}:{start}" for start in range(5) for d in (20, 4) if (d, start) != (4, 0)]  # start 0 of d=4 is question (c)'s
-    for d, start in (name.split(":") for name in sys.argv[1:] or every):
+    for d, start in (name.split(":") for name in sys.argv[1:]):
         train_image_model(int(d), int(start))
+    if not sys.argv[1:]:
+        study_starts()

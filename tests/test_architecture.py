@@ -24,7 +24,7 @@ IMPORTS = {
 
 
 def modules():
-    return {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+    return {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
 
 
 def test_imports_inside_the_package_are_those_of_the_table():

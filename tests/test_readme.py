@@ -46,6 +46,19 @@ def test_its_regression_values_are_those_of_the_shipped_starts(kind, file, place
     assert (best, median) == (f"{final.max():.2f}", f"{final.quantile(0.5):.2f}")
 
 
+def test_its_log_likelihood_is_that_of_the_stored_scores():
+    mean, error = probnn.mean_and_se(probnn.load(ROOT / "checkpoints/cambridge/d_scores.pt")["result"]["estimate"])
+    assert f"of the 54,000: {mean:.2f} ± {error:.2f}" in README
+
+
+def test_its_conditional_bound_is_that_of_the_shipped_weights():
+    model = probnn.ConditionalGaussianEncoder(probnn.ConditionalBernoulliImageGenerator(d=4))
+    model.load_state_dict(probnn.load(ROOT / "checkpoints/cambridge/f_conditional.pt")["model"])
+    mean, error = probnn.mean_and_se(probnn.over_batches(model.loglik_lb, *probnn.load_mnist("held_out")))
+    said, said_error = map(float, re.search(r"bound on log p\(x\\\|y\) (\S+) ± (\S+) on 6,000", README).groups())
+    assert abs(mean - said) < 0.4 and abs(error - said_error) < 0.02  # other samples of z, the same images
+
+
 def test_every_module_is_in_its_map():
     for path in (ROOT / "src/probnn").glob("[a-z]*.py"):
         assert f"`{path.stem}`" in README

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from probnn import BernoulliImageGenerator, GaussianEncoder, elbo
+from probnn import BernoulliImageGenerator, GaussianEncoder, elbo, mlp_encoder, mlp_generator
 
 
 class CourseworkGenerator(nn.Module):
@@ -133,6 +133,36 @@ def test_the_bound_is_the_elbo_with_the_encoders_q(pair):
     bound = model.loglik_lb(IMAGES, samples=3)
     torch.manual_seed(2)
     assert torch.equal(bound, elbo(model.f.loglik, IMAGES, model(IMAGES), samples=3))
+
+
+class PyTorchExample(nn.Module):
+    """The VAE of the PyTorch examples, as it is there, with its loss per image."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc21, self.fc22 = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+        self.fc3, self.fc4 = nn.Linear(20, 400), nn.Linear(400, 784)
+
+    def loss(self, x):
+        h = torch.relu(self.fc1(x.view(-1, 784)))
+        mu, logvar = self.fc21(h), self.fc22(h)
+        z = mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
+        recon = torch.sigmoid(self.fc4(torch.relu(self.fc3(z))))
+        bce = nn.functional.binary_cross_entropy(recon, x.view(-1, 784), reduction="none").sum(1)
+        return bce - 0.5 * (1 + logvar - mu.pow(2) - logvar.exp()).sum(1)
+
+
+@torch.no_grad()
+def test_the_fully_connected_model_is_that_of_the_pytorch_example():
+    theirs, ours = PyTorchExample(), mlp_encoder(mlp_generator(20))
+    weights = theirs.state_dict()
+    for layer, name in ((ours.g[1], "fc1"), (ours.f.f[0], "fc3"), (ours.f.f[2], "fc4")):
+        layer.load_state_dict({"weight": weights[f"{name}.weight"], "bias": weights[f"{name}.bias"]})
+    ours.g[3].load_state_dict({end: torch.cat([weights[f"fc21.{end}"], weights[f"fc22.{end}"]]) for end in ("weight", "bias")})
+    torch.manual_seed(1)
+    loss = theirs.loss(IMAGES)
+    torch.manual_seed(1)
+    torch.testing.assert_close(-ours.loglik_lb(IMAGES), loss, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (6, 28, 28), (6, 3, 28, 28), (6, 784)])

@@ -1,12 +1,7 @@
 """Probabilistic neural networks, written to be read: models, likelihoods, inference and resumable training."""
 
 from probnn.checkpoints import CheckpointError, checkpoint_folder, load, save
-from probnn.conditional import (
-    ConditionalBernoulliImageGenerator,
-    ConditionalConvolutionalEncoder,
-    ConditionalGaussianEncoder,
-    one_hot,
-)
+from probnn.conditional import ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder, one_hot
 from probnn.data import DataError, held_out_split, load_mnist, load_xkcd, mnist_dataset, treat_pixels
 from probnn.densities import (
     DiagonalGaussian,
@@ -25,4 +20,4 @@ from probnn.random_streams import preserved_random_state
 from probnn.regression import HWiggle, RWiggle, Starts, Wiggle
 from probnn.resuming import resume, ship, stored
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
-from probnn.vae import BernoulliImageGenerator, GaussianEncoder
+from probnn.vae import BernoulliImageGenerator, GaussianEncoder, mlp_encoder, mlp_generator

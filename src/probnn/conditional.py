@@ -125,44 +125,9 @@ class ConditionalGaussianEncoder(nn.Module):
         rows = one_hot(y)
         if len(rows) != len(x):
             raise ValueError(f"expected one label per image, got {len(rows)} labels for {len(x)} images")
-        mu, log_variance = self._head(x, rows).chunk(2, dim=1)
+        mu, log_variance = self.g(torch.cat([x.flatten(1), rows], 1)).chunk(2, dim=1)
         return DiagonalGaussian(mu, torch.exp(log_variance / 2))
-
-    def _head(self, x: Tensor, rows: Tensor) -> Tensor:
-        return self.g(torch.cat([x.flatten(1), rows], 1))
 
     def loglik_lb(self, x: Tensor, y: Tensor, samples: int = 1) -> Tensor:
         """Lower bound on log p(x|y), in nats per image: (B,)."""
         return elbo(partial(self.f.loglik, y=y), x, self(x, y), samples)
-
-
-class ConditionalConvolutionalEncoder(ConditionalGaussianEncoder):
-    """q(z|x, y) by the convolutions of the unconditional encoder, with the label joined to their 128 features.
-
-    Convolutions find strokes wherever they are; the label is needed only once they are found.
-
-    Attributes:
-        features: the convolutions, (B, 1, 28, 28) -> (B, 128).
-        g: from features and label to (B, 2d).
-
-    Example:
-        >>> model = ConditionalConvolutionalEncoder(ConditionalBernoulliImageGenerator(d=4))
-        >>> model(torch.rand(5, 1, 28, 28), torch.arange(5)).mu.shape
-        torch.Size([5, 4])
-    """
-
-    def __init__(self, decoder: ConditionalBernoulliImageGenerator):
-        super().__init__(decoder)
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 32, 3, 1),  # -> (B, 32, 26, 26)
-            nn.LeakyReLU(),
-            nn.Conv2d(32, 64, 3, 1),  # -> (B, 64, 24, 24)
-            nn.MaxPool2d(2),  # -> (B, 64, 12, 12)
-            nn.Flatten(1),
-            nn.Linear(9216, 128),
-            nn.LeakyReLU(),
-        )
-        self.g = nn.Sequential(nn.Linear(128 + LABELS, 128), nn.LeakyReLU(), nn.Linear(128, self.d * 2))
-
-    def _head(self, x: Tensor, rows: Tensor) -> Tensor:
-        return self.g(torch.cat([self.features(x), rows], 1))

@@ -1,6 +1,6 @@
 """The data sets, as tensors, read without a network from the repository's `data/` folder and verified byte for byte.
 
-`python -m probnn.data` checks every file and repairs what it can.
+`python -m probnn` checks every file and repairs what it can.
 """
 
 from __future__ import annotations
@@ -195,11 +195,11 @@ def _verify(path: Path, content: bytes, expected: str) -> None:
 
 def _damaged(path: Path, expected: str, got: str) -> DataError:
     tracked = path.suffix in (".gz", ".csv")
-    repair = f"git checkout -- {path}" if tracked else "python -m probnn.data"
+    repair = f"git checkout -- {path}" if tracked else "python -m probnn"
     return DataError(f"{path}: expected {expected}, got {got}. To repair it: {repair}")
 
 
-def _repair() -> None:
+def repair() -> None:
     """Deletes unpacked MNIST files that are not what they should be, unpacks them again, and checks everything."""
     for name, sha256 in SHA256.items():
         path = DATA / name
@@ -209,10 +209,3 @@ def _repair() -> None:
     unpack_mnist()
     load_xkcd()
     print(f"{DATA}: all data sets are complete")
-
-
-if __name__ == "__main__":
-    try:
-        _repair()
-    except DataError as error:
-        raise SystemExit(str(error)) from None

@@ -15,9 +15,12 @@ class BernoulliImageGenerator(nn.Module):
     Attribute names and layer order are the coursework's, so its state_dicts load with strict=True. Likelihoods work from
     logits: where the coursework's log(sigmoid(.)) gives -inf or NaN, these stay finite.
 
-    Attributes:
+    Args:
         d: dimension of z.
-        f: the network, ending in a sigmoid: (N, d) -> probabilities (N, 1, 28, 28).
+        f: another network, ending in a sigmoid, (N, d) -> probabilities (N, 1, 28, 28); see `mlp_generator`.
+
+    Attributes:
+        d, f: the same.
 
     Source:
         Cambridge coursework, question (c), appendix.
@@ -29,10 +32,10 @@ class BernoulliImageGenerator(nn.Module):
         (torch.Size([3, 5, 1, 28, 28]), torch.Size([3, 5]))
     """
 
-    def __init__(self, d: int = 4):
+    def __init__(self, d: int = 4, f: nn.Sequential | None = None):
         super().__init__()
         self.d = d
-        self.f = nn.Sequential(
+        self.f = f or nn.Sequential(
             nn.Linear(d, 128),
             nn.LeakyReLU(),
             nn.Linear(128, 1728),
@@ -83,10 +86,12 @@ class BernoulliImageGenerator(nn.Module):
 class GaussianEncoder(nn.Module):
     """q(z|x): a diagonal Gaussian whose mean and sigma are a convolutional function g of the image. Holds its generator.
 
+    Args:
+        decoder: the generator p(x|z) that this encoder inverts.
+        g: another network (B, 1, 28, 28) -> (B, 2d), means, then log variances; see `mlp_encoder`.
+
     Attributes:
-        d: dimension of z.
-        f: the generator p(x|z) that this encoder inverts.
-        g: the network (B, 1, 28, 28) -> (B, 2d): means, then log variances.
+        d, f, g: dimension of z, generator, network.
 
     Source:
         Cambridge coursework, question (c), appendix.
@@ -99,11 +104,11 @@ class GaussianEncoder(nn.Module):
         (torch.Size([5, 4]), torch.Size([5]))
     """
 
-    def __init__(self, decoder: BernoulliImageGenerator):
+    def __init__(self, decoder: BernoulliImageGenerator, g: nn.Sequential | None = None):
         super().__init__()
         self.d = decoder.d
         self.f = decoder
-        self.g = nn.Sequential(
+        self.g = g or nn.Sequential(
             nn.Conv2d(1, 32, 3, 1),  # -> (B, 32, 26, 26)
             nn.LeakyReLU(),
             nn.Conv2d(32, 64, 3, 1),  # -> (B, 64, 24, 24)
@@ -123,6 +128,35 @@ class GaussianEncoder(nn.Module):
     def loglik_lb(self, x: Tensor, samples: int = 1) -> Tensor:
         """Lower bound on log p(x), the ELBO with this encoder's q, in nats per image: (B,)."""
         return elbo(self.f.loglik, x, self(x), samples)
+
+
+def mlp_generator(d: int, hidden: tuple[int, ...] = (400,), activation: type[nn.Module] = nn.ReLU) -> BernoulliImageGenerator:
+    """A fully connected generator p(x|z). With the defaults and d=20, that of the PyTorch example.
+
+    Source:
+        The PyTorch examples' VAE; Oslo exercise, week 12, task 2; Toronto assignment 3.
+
+    Example:
+        >>> mlp_generator(2, hidden=(500,), activation=nn.Tanh)(torch.zeros(5, 2)).shape
+        torch.Size([5, 1, 28, 28])
+    """
+    return BernoulliImageGenerator(d, nn.Sequential(*_mlp((d, *hidden, 784), activation), nn.Unflatten(1, (1, 28, 28)), nn.Sigmoid()))
+
+
+def mlp_encoder(decoder: BernoulliImageGenerator, hidden: tuple[int, ...] = (400,), activation: type[nn.Module] = nn.ReLU) -> GaussianEncoder:
+    """A fully connected encoder q(z|x) for any generator. Holds its generator.
+
+    Example:
+        >>> mu, sigma = mlp_encoder(mlp_generator(20))(torch.rand(5, 1, 28, 28))
+        >>> mu.shape
+        torch.Size([5, 20])
+    """
+    return GaussianEncoder(decoder, nn.Sequential(nn.Flatten(1), *_mlp((784, *hidden, 2 * decoder.d), activation)))
+
+
+def _mlp(widths: tuple[int, ...], activation: type[nn.Module]) -> list[nn.Module]:
+    layers = [module for a, b in zip(widths, widths[1:]) for module in (nn.Linear(a, b), activation())]
+    return layers[:-1]
 
 
 def check_images(x: Tensor) -> None:
