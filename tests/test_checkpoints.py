@@ -59,7 +59,7 @@ def test_processes_killed_at_any_moment_lose_nothing_and_change_nothing(tmp_path
     while not (tmp_path / "killed.pt.end").exists():
         process = start(tmp_path / "killed.pt")
         resumed.append(process.stdout.readline())  # it writes a file at every step: most kills fall into a write
-        time.sleep(0.1 + 0.3 * delays[kills].item())
+        time.sleep(0.03 * (1 + kills) * (0.5 + delays[kills].item()))  # longer each time, to get to the end
         how = signal.SIGKILL if kills % 2 == 0 else signal.SIGINT
         process.send_signal(how)
         process.communicate()

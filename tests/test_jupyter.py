@@ -106,7 +106,7 @@ WORKERS = """
 import torch
 from torch.utils.data import DataLoader
 from probnn import *
-iter_data = enumerate_cycle(DataLoader(torch.arange(4000), batch_size=2, num_workers=2), shuffle=False, epochs=1)
+iter_data = enumerate_cycle(DataLoader(torch.arange(8000), batch_size=2, num_workers=2), shuffle=False, epochs=1)
 seen = []
 """
 
@@ -124,4 +124,4 @@ def test_workers_of_a_dataloader_survive_an_interrupt_of_the_process_group(kerne
     assert status == "error" and len(errors) == 1 and errors[0].startswith("Interrupted before epoch 0, batch"), (printed, errors)
     assert "KeyboardInterrupt" not in printed
     assert kernel.run(LOOP)[0] == "ok"
-    assert kernel.run("print(seen == list(range(4000)))")[1] == "True\n"
+    assert kernel.run("print(seen == list(range(8000)))")[1] == "True\n"

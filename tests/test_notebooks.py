@@ -42,7 +42,7 @@ def empty(tmp_path_factory):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_with_every_training_cell_executed(name, empty, tmp_path, monkeypatch):
     monkeypatch.setenv("PROBNN_CHECKPOINTS", str(empty))
-    monkeypatch.setenv("PROBNN_CUT_SHORT", "5")
+    monkeypatch.setenv("PROBNN_CUT_SHORT", "3")
     execute.execute(NOTEBOOKS / name, tmp_path / name)
 
 

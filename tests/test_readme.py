@@ -59,6 +59,12 @@ def test_its_conditional_bound_is_that_of_the_shipped_weights():
     assert abs(mean - said) < 0.4 and abs(error - said_error) < 0.02  # other samples of z, the same images
 
 
+def test_its_comparison_of_dimensions_is_that_of_the_stored_scores():
+    four, twenty = (probnn.load(ROOT / f"checkpoints/cambridge/e_d{d}_scores.pt")["result"]["bound"] for d in (4, 20))
+    mean, error = probnn.mean_and_se(twenty - four)
+    assert f"d=20 beats d=4 by {mean:.2f} ± {error:.2f} nats" in README
+
+
 def test_every_module_is_in_its_map():
     for path in (ROOT / "src/probnn").glob("[a-z]*.py"):
         assert f"`{path.stem}`" in README
