@@ -1,8 +1,10 @@
 """The coursework's loop, interrupted everywhere it can be, against the same loop left alone: every comparison is bit for bit."""
 
+import gc
 import random
 import signal
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -454,6 +456,15 @@ def test_workers_draw_new_random_numbers_each_epoch_and_the_same_ones_when_resum
     alone = run(None)
     assert len({x for batch in alone for x in batch}) == 16
     assert run(3) == alone
+
+
+def test_a_loop_without_a_check_does_not_keep_its_cycle_and_data_alive():
+    cycle = enumerate_cycle(torch.zeros(4), batch_size=1, epochs=2)
+    list(cycle)
+    gone = weakref.ref(cycle)
+    del cycle
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_state_of_an_unstarted_cycle_starts_over():

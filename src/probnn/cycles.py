@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from typing import Any, Callable, Iterator
 
 import torch
@@ -18,7 +19,7 @@ class _Here(threading.local):
 
     def __init__(self):
         self.loops: list[Cycle] = []  # the cycles whose loops are running, outermost first
-        self.drawn: list[Cycle] = []  # the cycles that a batch was drawn from since the last check
+        self.drawn = weakref.WeakKeyDictionary()  # the cycles that a batch was drawn from since the last check, in order
 
 
 here = _Here()
@@ -103,7 +104,7 @@ class Cycle:
             if isinstance(error, StopIteration):
                 raise ValueError(f"expected {len(self._source)} batches in an epoch, got {self.batch_num}") from None
             raise
-        here.drawn.append(self)
+        here.drawn[self] = True
         position = self.epoch, self.batch_num
         self.batch_num += 1
         if self.batch_num == len(self._source):

@@ -69,7 +69,7 @@ class Interruptable:
         self._requested = True
 
     def _check_interrupted(self) -> None:
-        drawn = list(dict.fromkeys(here.drawn))
+        drawn = list(here.drawn)
         here.drawn.clear()
         if not self._requested:
             return
