@@ -10,10 +10,14 @@ IMPORTS = {
     "random_streams": set(),
     "data": set(),
     "plots": set(),
+    "explorer": {"plots"},
     "likelihood": {"densities"},
     "conditional": {"densities", "likelihood", "vae"},
     "regression": {"densities"},
     "vae": {"densities", "likelihood"},
+    "quadrature": {"densities", "likelihood"},
+    "halves": {"vae"},
+    "svi": {"densities", "likelihood", "random_streams"},
     "batches": {"random_streams"},
     "cycles": {"batches", "random_streams"},
     "training": {"batches", "cycles"},
@@ -55,5 +59,5 @@ def test_public_functions_have_docstrings_and_return_types():
                 assert not nested or node.name in UNTYPED, f"{name}.{node.name} has no return type"
 
 
-SELF_EXPLANATORY = {"steps", "total_steps", "load_state_dict", "state_dict", "draw_order", "batches", "refresh", "add", "sigma", "size"}
+SELF_EXPLANATORY = {"steps", "total_steps", "load_state_dict", "state_dict", "draw_order", "batches", "refresh", "show", "add", "sigma", "size"}
 UNTYPED = {"over_batches", "preserved_random_state"}

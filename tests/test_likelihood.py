@@ -11,7 +11,6 @@ from probnn import (
     elbo,
     log_bernoulli,
     log_marginal,
-    log_marginal_quadrature,
     log_normal,
     log_weights,
     mean_and_se,
@@ -138,21 +137,6 @@ def test_weights_far_below_the_smallest_float_do_not_underflow():
 def test_one_sample_has_no_standard_error(model):
     result = log_marginal(model.loglik, model.x, model.posterior(), samples=1)
     assert result.standard_error.isnan().all() and (result.effective_samples == 1).all()
-
-
-def test_quadrature_is_the_closed_form(model):
-    torch.testing.assert_close(log_marginal_quadrature(model.loglik, model.x), model.log_marginal(), rtol=0, atol=1e-6)
-
-
-def test_importance_sampling_agrees_with_quadrature_where_nothing_is_gaussian():
-    weights = torch.randn(2, 30, dtype=torch.float64) * 2
-    x = (torch.rand(4, 30, dtype=torch.float64) < 0.5).double()
-    loglik = lambda x, z: log_bernoulli(x, torch.tanh(z @ weights) * 3).sum(-1)  # noqa: E731
-    prior = DiagonalGaussian(torch.zeros(4, 2, dtype=torch.float64), torch.ones(4, 2, dtype=torch.float64))
-    exact = log_marginal_quadrature(loglik, x, points=400)
-    torch.testing.assert_close(log_marginal_quadrature(loglik, x, points=600), exact, rtol=0, atol=1e-6)
-    sampled = log_marginal(loglik, x, prior, samples=200_000, max_rows=40_000)
-    assert ((sampled.estimate - exact).abs() < 5 * sampled.standard_error).all()
 
 
 def test_the_gradient_of_the_elbo_is_that_of_the_closed_form(model):

@@ -59,3 +59,33 @@ def test_the_training_view_shows_bound_and_images():
     left, right = figure.axes
     assert len(left.lines[-1].get_ydata()) == 3 and right.get_images()[0].get_array().shape == (57, 57)
     plt.close(figure)
+
+
+def test_contours_enclose_the_mass_that_they_say(ax):
+    axis = torch.linspace(-8, 8, 801)
+    x, y = torch.meshgrid(axis, axis, indexing="ij")
+    two_peaks = torch.logaddexp(-((x - 3) ** 2 + y**2) / 2, -((x + 3) ** 2 + y**2) * 2 - 1).double()
+    mass = two_peaks.exp() / two_peaks.exp().sum()
+    for share, level in zip((0.5, 0.9, 0.99), plots.mass_levels(two_peaks)):
+        assert mass[two_peaks >= level].sum() == pytest.approx(share, abs=2e-3)
+    drawn = plots.mass_contours(ax, axis, axis, two_peaks, masses=(0.9,)).collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(np.logaddexp(-((drawn[:, 0] - 3) ** 2 + drawn[:, 1] ** 2) / 2, -((drawn[:, 0] + 3) ** 2 + drawn[:, 1] ** 2) * 2 - 1), plots.mass_levels(two_peaks, (0.9,))[0], atol=0.01)
+
+
+def test_contours_do_not_swap_the_axes(ax):
+    x, y = torch.linspace(-1, 1, 50), torch.linspace(-9, 9, 80)
+    wide = -(torch.cartesian_prod(x, y)[:, 1].reshape(50, 80) ** 2) / 2 - 50 * x[:, None] ** 2
+    drawn = plots.mass_contours(ax, x, y, wide, masses=(0.5,)).collections[0].get_paths()[0].vertices
+    assert np.ptp(drawn[:, 1]) > 5 * np.ptp(drawn[:, 0])
+
+
+def test_shares_of_mass_lie_between_0_and_1():
+    with pytest.raises(ValueError, match=r"between 0 and 1, got \[50\]"):
+        plots.mass_levels(torch.zeros(3, 3), [50])
+
+
+def test_ellipses_lie_where_the_codes_are_and_are_two_sigma_wide(ax):
+    plots.ellipses(ax, torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5, 0.25]]))
+    rings = ax.collections[0]
+    np.testing.assert_allclose(rings.get_offsets(), [[1.0, 2.0]])
+    np.testing.assert_allclose([rings.get_widths(), rings.get_heights()], [[2.0], [1.0]])

@@ -14,10 +14,14 @@ from probnn.densities import (
     sample_continuous_bernoulli,
     sample_normal,
 )
-from probnn.likelihood import MonteCarlo, elbo, log_marginal, log_marginal_quadrature, log_weights, mean_and_se, over_batches
+from probnn.explorer import explore
+from probnn.halves import BOTTOM, TOP, bottom_half, half_loglik, top_half
+from probnn.likelihood import MonteCarlo, elbo, log_joint, log_marginal, log_weights, mean_and_se, over_batches
 from probnn.live import progress
+from probnn.quadrature import Quadrature, log_marginal_quadrature, quadrature
 from probnn.random_streams import preserved_random_state
 from probnn.regression import HWiggle, RWiggle, Starts, Wiggle
 from probnn.resuming import resume, ship, stored
+from probnn.svi import fit_posterior
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
 from probnn.vae import BernoulliImageGenerator, GaussianEncoder, mlp_encoder, mlp_generator

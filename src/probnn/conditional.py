@@ -79,7 +79,10 @@ class ConditionalBernoulliImageGenerator(BernoulliImageGenerator):
     def loglik(self, x: Tensor, z: Tensor, y: Tensor) -> Tensor:
         """log p(x|z, y) in nats per image, (..., B), for x (B, 1, 28, 28), z (..., B, d) and B labels."""
         check_images(x)
-        return log_bernoulli(x, self.logits(z, y)).sum((-3, -2, -1))
+        logits = self.logits(z, y)
+        if len(x) != len(y):
+            raise ValueError(f"expected one label per image, got {len(y)} labels for {len(x)} images")
+        return log_bernoulli(x, logits).sum((-3, -2, -1))
 
 
 class ConditionalGaussianEncoder(nn.Module):

@@ -28,6 +28,7 @@ SHA256 = {  # of the uncompressed files
     "MNIST/raw/t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     "xkcd.csv": "f0ca19e2d613e303bca916ca7520b0e012cda05b9320dc897b674e4d854e57de",
 }
+PARTS = ("train", "fit", "held_out", "first", "second", "test")
 CUT_SHORT_IMAGES = 100
 
 
@@ -58,8 +59,8 @@ def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | Non
     """A part of MNIST as tensors in memory.
 
     Args:
-        part: "train" (60,000), "test" (the official 10,000), or the two parts of the training set given by
-            `held_out_split`: "fit" (54,000) and "held_out" (6,000).
+        part: "train" (60,000), "test" (the official 10,000); or a part of the training set: "fit" (54,000) and "held_out"
+            (6,000), given by `held_out_split`, or "first" and "second", its first and second 10,000 (Toronto).
         pixels: "grey" k/255, "thresholded" at 0.5, or "sampled": 1 with the probability of the grey level.
         generator: for "sampled" pixels; the global random stream by default.
 
@@ -75,12 +76,15 @@ def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | Non
         >>> images.shape, images.unique(), labels[:3]
         (torch.Size([10000, 1, 28, 28]), tensor([0., 1.]), tensor([7, 2, 1]))
     """
-    if part not in ("train", "fit", "held_out", "test"):
-        raise ValueError(f"expected part 'train', 'fit', 'held_out' or 'test', got {part!r}")
+    if part not in PARTS:
+        raise ValueError(f"expected part {', '.join(map(repr, PARTS[:-1]))} or {PARTS[-1]!r}, got {part!r}")
     dataset = mnist_dataset(train=part != "test")
     raw, labels = dataset.data, dataset.targets
     if part in ("fit", "held_out"):
         chosen = held_out_split()[part == "held_out"]
+        raw, labels = raw[chosen], labels[chosen]
+    if part in ("first", "second"):
+        chosen = slice(0, 10_000) if part == "first" else slice(10_000, 20_000)
         raw, labels = raw[chosen], labels[chosen]
     if "PROBNN_CUT_SHORT" in os.environ:  # the tests' setting: few training steps, few images
         raw, labels = raw[:CUT_SHORT_IMAGES], labels[:CUT_SHORT_IMAGES]

@@ -34,6 +34,24 @@ class MonteCarlo(NamedTuple):
     elbo: Tensor
 
 
+def log_joint(loglik: Loglik, x: Tensor, z: Tensor) -> Tensor:
+    """log p(x, z) = log p(x|z) + log p(z) with the prior N(0, I): the log posterior of z, but for a constant.
+
+    Args:
+        loglik: maps x (B, ...) and z to log p(x|z).
+        x: (B, ...) images.
+        z: (..., B, d), or (..., 1, d) for points shared by all images, such as a grid.
+
+    Returns:
+        (..., B), nats.
+
+    Example:
+        >>> log_joint(lambda x, z: log_normal(x, z).sum(-1), torch.zeros(5, 2), torch.zeros(7, 1, 2)).shape
+        torch.Size([7, 5])
+    """
+    return loglik(x, z) + log_normal(z).sum(-1)
+
+
 def log_weights(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1) -> Tensor:
     """K draws of log w = log p(x|z) + log p(z) - log q(z), z ~ q, prior N(0, I), for each image.
 
@@ -59,7 +77,7 @@ def log_weights(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1
     """
     _check(x, q, samples)
     z = q.sample(samples)
-    return loglik(x, z) + log_normal(z).sum(-1) - q.log_density(z)
+    return log_joint(loglik, x, z) - q.log_density(z)
 
 
 def elbo(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1) -> Tensor:
@@ -118,38 +136,6 @@ def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 
     effective = total**2 / total_squares
     spread = ((samples / effective - 1).clamp(min=0) / (samples - 1)).sqrt() if samples > 1 else torch.full_like(top, math.nan)
     return MonteCarlo(top + total.log() - math.log(samples), spread, effective, total_log / samples)
-
-
-@torch.no_grad()
-def log_marginal_quadrature(loglik: Loglik, x: Tensor, points: int = 200, limit: float = 6.0, max_rows: int = 10_000) -> Tensor:
-    """log p(x) = log of the integral of p(x|z) N(z; 0, I) over a two-dimensional z, by the trapezoid rule on a square grid.
-
-    Exact as the grid is refined: the error falls faster than any power of the spacing 2 limit/(points - 1) once that is
-    below the width of the posterior. Refine until the value stands still. The cost is points^2 decodings.
-
-    Args:
-        loglik: maps x (B, ...) and z (G, 1, 2) to log p(x|z), (G, B).
-        x: (B, ...) images.
-        points: grid points per axis.
-        limit: the grid spans [-limit, limit] in both axes, in prior standard deviations.
-        max_rows: upper limit of (grid points in flight) x (images).
-
-    Returns:
-        (B,), nats.
-
-    Example:
-        >>> x = torch.zeros(1, 2)
-        >>> log_marginal_quadrature(lambda x, z: log_normal(x, z).sum(-1), x)  # log N(x; 0, 2 I)
-        tensor([-2.5310])
-    """
-    axis = torch.linspace(-limit, limit, points, dtype=x.dtype, device=x.device)
-    grid = torch.cartesian_prod(axis, axis)[:, None, :]  # -> (points^2, 1, 2)
-    log_cell = 2 * math.log(2 * limit / (points - 1))  # the integrand is negligible on the rim, so every cell weighs the same
-    sums = [
-        torch.logsumexp(loglik(x, z) + log_normal(z).sum(-1), 0)  # -> (B,)
-        for z in grid.split(max(1, max_rows // len(x)))
-    ]
-    return torch.logsumexp(torch.stack(sums), 0) + log_cell
 
 
 @torch.no_grad()

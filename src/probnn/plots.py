@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -93,6 +94,76 @@ def latent_scatter(ax: Axes, z: Tensor, labels: Tensor, size: float = 3.0) -> Ax
     ax.set_xlabel("$z_1$")
     ax.set_ylabel("$z_2$")
     ax.set_aspect("equal")
+    return ax
+
+
+def ellipses(ax: Axes, mu: Tensor, sigma: Tensor, colours: Sequence[str] | str = "black", n_sigma: float = 2.0) -> Axes:
+    """Axis-parallel ellipses mu +- n_sigma sigma: the uncertainty of two-dimensional codes.
+
+    Args:
+        mu, sigma: (N, 2).
+        colours: one, or one for each.
+
+    Example:
+        >>> len(ellipses(plt.figure().gca(), torch.zeros(3, 2), torch.ones(3, 2)).collections)
+        1
+    """
+    sizes = 2 * n_sigma * sigma.detach().cpu().numpy()
+    zero = np.zeros(len(sizes))
+    rings = EllipseCollection(sizes[:, 0], sizes[:, 1], zero, units="xy", offsets=mu.detach().cpu().numpy(), offset_transform=ax.transData)
+    rings.set(facecolor="none", edgecolor=colours, linewidth=1.0)
+    ax.add_collection(rings)
+    return ax
+
+
+def mass_levels(log_density: Tensor, masses: Sequence[float] = (0.5, 0.9, 0.99)) -> list[float]:
+    """The levels of a log density on an even grid above which the given shares of its mass lie.
+
+    The region above such a level is the smallest that holds that share. (Fixed fractions of the maximum say nothing about mass.)
+
+    Args:
+        log_density: any shape, need not be normalised; the grid must hold practically all of the mass.
+        masses: shares, each between 0 and 1.
+
+    Returns:
+        One level for each share, in the order of `masses`.
+
+    Raises:
+        ValueError: for shares outside (0, 1).
+
+    Example:
+        >>> axis = torch.linspace(-6, 6, 401)
+        >>> levels = mass_levels(-(axis[:, None] ** 2 + axis**2) / 2)  # r^2 of a 2-D normal: -2 log(1 - mass)
+        >>> [round(-2 * level, 1) for level in levels]
+        [1.4, 4.6, 9.2]
+    """
+    if not all(0 < mass < 1 for mass in masses):
+        raise ValueError(f"expected shares between 0 and 1, got {list(masses)}")
+    ordered = log_density.detach().double().flatten().sort(descending=True).values
+    held = (ordered - ordered[0]).exp().cumsum(0)
+    return [ordered[int((held < mass * held[-1]).sum())].item() for mass in masses]
+
+
+def mass_contours(
+    ax: Axes, x: Tensor, y: Tensor, log_density: Tensor, masses: Sequence[float] = (0.5, 0.9, 0.99), colour: str = "C0", label: str | None = None, style: str = "solid"
+) -> Axes:
+    """Contours around the smallest regions that hold the given shares of the mass of a density.
+
+    Args:
+        x, y: (X,) and (Y,) evenly spaced.
+        log_density: (X, Y), as from a grid of `torch.cartesian_prod(x, y)`; need not be normalised.
+        masses: shares; the smaller, the thicker the line.
+        label: for the legend.
+        style: "solid", "dashed" ...
+    """
+    masses = sorted(masses, reverse=True)
+    values = log_density.detach().cpu().double()
+    levels = mass_levels(values, masses)
+    floor = min(levels) - 10  # far below, contours need no precision, and -inf would break them
+    widths = np.linspace(0.8, 2.0, len(levels))
+    ax.contour(x.cpu(), y.cpu(), values.clamp(min=floor).T, levels=levels, colors=[colour] * len(levels), linewidths=widths, linestyles=style)
+    if label:
+        ax.plot([], [], color=colour, linestyle=style, label=label)
     return ax
 
 

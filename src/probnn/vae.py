@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from probnn.densities import DiagonalGaussian, log_bernoulli
 from probnn.likelihood import elbo
@@ -80,7 +81,7 @@ class BernoulliImageGenerator(nn.Module):
             ValueError: if x or z has another shape.
         """
         check_images(x)
-        return log_bernoulli(x, self.logits(z)).sum((-3, -2, -1))
+        return log_bernoulli_images(x, self.logits(z))
 
 
 class GaussianEncoder(nn.Module):
@@ -157,6 +158,25 @@ def mlp_encoder(decoder: BernoulliImageGenerator, hidden: tuple[int, ...] = (400
 def _mlp(widths: tuple[int, ...], activation: type[nn.Module]) -> list[nn.Module]:
     layers = [module for a, b in zip(widths, widths[1:]) for module in (nn.Linear(a, b), activation())]
     return layers[:-1]
+
+
+def log_bernoulli_images(x: Tensor, logits: Tensor) -> Tensor:
+    """log p(x) of images with independent Bernoulli pixels: `log_bernoulli` summed over the pixels.
+
+    Args:
+        x: (B, 1, H, W).
+        logits: (..., B, 1, H, W), or (..., 1, 1, H, W) shared by all images: then a matrix product takes the sum, many times faster.
+
+    Returns:
+        (..., B), nats per image.
+
+    Example:
+        >>> log_bernoulli_images(torch.ones(5, 1, 28, 28), torch.zeros(7, 1, 1, 28, 28)).shape
+        torch.Size([7, 5])
+    """
+    if logits.ndim > 4 and len(x) > logits.shape[-4] == 1:
+        return (logits.flatten(-3) @ x.flatten(1).T).squeeze(-2) + logsigmoid(-logits).sum((-3, -2, -1))
+    return log_bernoulli(x, logits).sum((-3, -2, -1))
 
 
 def check_images(x: Tensor) -> None:
