@@ -14,6 +14,9 @@ IMPORTS = {
     "likelihood": {"densities"},
     "conditional": {"densities", "likelihood", "vae"},
     "regression": {"densities"},
+    "neighbours": set(),
+    "tsne": {"neighbours"},
+    "autoencoders": {"data", "densities", "plots", "vae"},
     "vae": {"densities", "likelihood"},
     "quadrature": {"densities", "likelihood"},
     "halves": {"vae"},
@@ -59,5 +62,5 @@ def test_public_functions_have_docstrings_and_return_types():
                 assert not nested or node.name in UNTYPED, f"{name}.{node.name} has no return type"
 
 
-SELF_EXPLANATORY = {"steps", "total_steps", "load_state_dict", "state_dict", "draw_order", "batches", "refresh", "show", "add", "sigma", "size"}
+SELF_EXPLANATORY = {"steps", "total_steps", "load_state_dict", "state_dict", "draw_order", "batches", "refresh", "show", "frame", "add", "sigma", "size"}
 UNTYPED = {"over_batches", "preserved_random_state"}

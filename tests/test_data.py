@@ -132,3 +132,9 @@ def test_an_altered_or_missing_xkcd_is_a_clear_error(copy):
     (copy / "xkcd.csv").unlink()
     with pytest.raises(DataError, match="xkcd.csv: expected a file, got none"):
         load_xkcd()
+
+
+def test_the_first_and_the_second_ten_thousand_are_torontos():
+    whole, first, second = (load_mnist(part, "thresholded") for part in ("train", "first", "second"))
+    assert torch.equal(first.images, whole.images[:10_000]) and torch.equal(second.images, whole.images[10_000:20_000])
+    assert torch.equal(second.labels, whole.labels[10_000:20_000])

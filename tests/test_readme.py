@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import probnn
 
@@ -63,6 +64,57 @@ def test_its_comparison_of_dimensions_is_that_of_the_stored_scores():
     four, twenty = (probnn.load(ROOT / f"checkpoints/cambridge/e_d{d}_scores.pt")["result"]["bound"] for d in (4, 20))
     mean, error = probnn.mean_and_se(twenty - four)
     assert f"d=20 beats d=4 by {mean:.2f} ± {error:.2f} nats" in README
+
+
+def toronto_model():
+    model = probnn.mlp_encoder(probnn.mlp_generator(2, (500,), torch.nn.Tanh), (500,), torch.nn.Tanh)
+    model.load_state_dict(probnn.load(ROOT / "checkpoints/toronto/2_vae.pt")["model"])
+    return model
+
+
+def test_its_exact_log_p_is_that_of_the_stored_integrals_and_of_the_shipped_weights():
+    stored = probnn.load(ROOT / "checkpoints/toronto/2_exact.pt")["result"]["whole"]["test"]
+    mean, error = probnn.mean_and_se(stored["log_marginal"])
+    assert f"exact log p(x) {mean:.2f} ± {error:.2f} (10,000" in README
+    model, x = toronto_model(), probnn.load_mnist("second", "thresholded").images[:20]
+    with torch.no_grad():
+        again = probnn.quadrature(model.f.loglik, x, model(x))
+    torch.testing.assert_close(again.log_marginal, stored["log_marginal"][:20], rtol=0, atol=1e-2)
+    torch.testing.assert_close(again.kl, stored["kl"][:20], rtol=0, atol=1e-2)
+
+
+def test_its_toronto_elbo_is_that_of_the_shipped_weights():
+    torch.manual_seed(1)
+    mean, error = probnn.mean_and_se(probnn.over_batches(toronto_model().loglik_lb, probnn.load_mnist("second", "thresholded").images))
+    said, said_error = map(float, re.search(r"test ELBO (\S+) ± (\S+), exact", README).groups())
+    assert abs(mean - said) < 0.3 and abs(error - said_error) < 0.02  # other machines draw other samples of z
+
+
+@pytest.mark.parametrize("file, d, hidden, activations", [("oslo/1_1_compression.pt", 32, (128,), (nn.Sigmoid, nn.Sigmoid)), ("autoencoder-2d/plain.pt", 2, (256, 128), (nn.ReLU, nn.Identity))])
+def test_its_reconstruction_errors_are_those_of_the_shipped_weights(file, d, hidden, activations):
+    model = probnn.Autoencoder(d, hidden, *activations)
+    model.load_state_dict(probnn.load(ROOT / "checkpoints" / file)["model"])
+    mean, error = probnn.mean_and_se(probnn.over_batches(lambda x: (model(x)[1] - x).square().mean((1, 2, 3)), probnn.load_mnist("test").images))
+    assert f"MSE {mean:.5f} ± {error:.5f} per pixel" in README
+
+
+def test_its_price_of_sparsity_and_its_denoising_are_those_of_the_shipped_weights():
+    x, errors = probnn.load_mnist("test").images, {}
+    torch.manual_seed(0)
+    for file, noise in (("1_1_compression", 0.0), ("1_3_sparse_0.1", 0.0), ("1_2_denoising", 0.2)):
+        model = probnn.Autoencoder()
+        model.load_state_dict(probnn.load(ROOT / f"checkpoints/oslo/{file}.pt")["model"])
+        errors[file] = probnn.over_batches(lambda x: (model(x + noise * torch.randn_like(x))[1] - x).square().mean((1, 2, 3)), x)  # noqa: B023
+    mean, error = probnn.mean_and_se(errors["1_3_sparse_0.1"] - errors["1_1_compression"])
+    assert f"at a price of {mean:.5f} ± {error:.5f}" in README
+    said = float(re.search(r"0.0400: (\S+) ± \S+ left", README).group(1))
+    assert abs(probnn.mean_and_se(errors["1_2_denoising"])[0] - said) < 1e-4  # other noise, the same images
+
+
+def test_its_oslo_elbos_are_the_stored_ones():
+    for beta, said in ((0.784, "ELBO {:.2f} ± {:.2f} with the prescribed"), (1, "{:.2f} ± {:.2f} with β = 1")):
+        scores = probnn.load(ROOT / f"checkpoints/oslo/2_scores_beta_{beta:g}.pt")["result"]
+        assert said.format(*probnn.mean_and_se(scores["elbo"])) in README
 
 
 def test_every_module_is_in_its_map():

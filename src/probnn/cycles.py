@@ -56,6 +56,11 @@ class Cycle:
         return self.epoch * len(self._source) + self.batch_num
 
     @property
+    def batches_per_epoch(self) -> int:
+        """Steps of one epoch."""
+        return len(self._source)
+
+    @property
     def total_steps(self) -> int | None:
         return None if self.epochs is None else self.epochs * len(self._source)
 

@@ -19,6 +19,7 @@ def progress(
     every: float = 5.0,
     window: int = 100,
     name: str = "bound",
+    unit: str = "nats",
 ) -> Iterator:
     """Loops over the cycle and shows how far it is; the loop stays interruptable and exactly resumable.
 
@@ -27,7 +28,7 @@ def progress(
 
     Args:
         batches: what `enumerate_cycle` returned.
-        history: the bounds so far, in nats, or other values by the `name`; the bar shows the mean of the last `window`.
+        history: the bounds so far, in nats, or other values by the `name` and in the `unit`; the bar shows the mean of the last `window`.
         draw: makes the figure to refresh every `every` seconds; random numbers that it draws do not disturb training.
 
     Example:
@@ -44,7 +45,7 @@ def progress(
             yield drawn
             if history:
                 recent = history[-window:]
-                bar.set_postfix_str(f"{name} {sum(recent) / len(recent):.2f} nats", refresh=False)
+                bar.set_postfix_str(f"{name} {sum(recent) / len(recent):.4g} {unit}", refresh=False)
             bar.update()
             if live and time.monotonic() - shown_at >= every:
                 live.refresh()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import tempfile  # noqa: F401 (for the example)
+from pathlib import Path
 from typing import Sequence
 
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
@@ -79,18 +82,19 @@ def trace(ax: Axes, values: Sequence[float], per_epoch: int = 1, window: int = 1
 
 
 def latent_scatter(ax: Axes, z: Tensor, labels: Tensor, size: float = 3.0) -> Axes:
-    """Codes in two dimensions, coloured by digit, with the digit itself written at the median of its codes.
+    """Codes in two dimensions, coloured by digit, with the digit itself written where its codes are densest.
 
     Args:
         z: (N, 2) codes.
         labels: (N,) digits 0-9.
     """
-    z, labels = z.detach().cpu().numpy(), labels.cpu().numpy()
-    ax.scatter(z[:, 0], z[:, 1], s=size, c=np.array(DIGIT_COLOURS)[labels], linewidths=0, alpha=0.7)
-    for digit in np.unique(labels):
-        x, y = np.median(z[labels == digit], axis=0)
+    z, labels = z.detach().cpu(), labels.cpu()
+    ax.scatter(z[:, 0], z[:, 1], s=size, c=np.array(DIGIT_COLOURS)[labels.numpy()], linewidths=0, alpha=0.7)
+    for digit in labels.unique().tolist():
+        own = z[labels == digit][:500]
+        x, y = own[torch.cdist(own, own).kthvalue(min(20, len(own)), dim=1).values.argmin()].tolist()  # nearest to its neighbours
         box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": DIGIT_COLOURS[digit]}
-        ax.text(x, y, str(digit), ha="center", va="center", weight="bold", bbox=box)
+        ax.text(x, y, str(digit), ha="center", va="center", weight="bold", bbox=box, clip_on=True)
     ax.set_xlabel("$z_1$")
     ax.set_ylabel("$z_2$")
     ax.set_aspect("equal")
@@ -167,18 +171,56 @@ def mass_contours(
     return ax
 
 
-def training_view(values: Sequence[float], per_epoch: int, images: Tensor) -> Figure:
-    """What to watch while a generator trains: the bound against epochs, and what the model generates now.
+def animate(snapshots: Sequence[Tensor], labels: Tensor, path: str | Path, every: int = 1, seconds: float = 8.0) -> Path:
+    """Writes a GIF of map points that move, coloured by digit, the view following their extent.
 
     Args:
-        values: bounds, one per step, in nats per image.
+        snapshots: (N, 2) points each, in order.
+        labels: (N,) digits 0-9.
+        path: of the GIF.
+        every: steps between snapshots, for the title.
+        seconds: of one round.
+
+    Returns:
+        The path.
+
+    Example:
+        >>> animate([torch.randn(50, 2) for _ in range(3)], torch.arange(50) % 10, tempfile.mkdtemp() + "/map.gif").name
+        'map.gif'
+    """
+    path, points = Path(path), [snapshot.detach().cpu().numpy() for snapshot in snapshots]
+    figure, ax = plt.subplots(figsize=(4, 4.2), dpi=80)
+    dots = ax.scatter(*points[0].T, s=5, c=np.array(DIGIT_COLOURS)[labels.cpu().numpy()], linewidths=0)
+    ax.set(xticks=[], yticks=[], aspect="equal")
+
+    def frame(k: int) -> None:
+        dots.set_offsets(points[k])
+        extent = 1.05 * np.abs(points[k]).max()
+        ax.set(xlim=(-extent, extent), ylim=(-extent, extent), title=f"step {k * every}")
+
+    animation = FuncAnimation(figure, frame, frames=len(points))
+    partial = path.with_name(path.name + ".partial.gif")
+    animation.save(partial, writer=PillowWriter(fps=len(points) / seconds))
+    plt.close(figure)
+    return partial.replace(path)
+
+
+def training_view(values: Sequence[float], per_epoch: int, images: Tensor, quantity: str = "bound (nats per image)", shown: str = "generated now") -> Figure:
+    """What to watch while a model trains: the bound, or a loss, against epochs, and what the model makes of something now.
+
+    Args:
+        values: one per step.
         per_epoch: steps per epoch.
-        images: (N, 1, 28, 28) pixel probabilities of fixed codes.
+        images: (N, 1, 28, 28) or (N, 28, 28), as pixel probabilities of fixed codes.
+        quantity: what the values are, with its unit.
+        shown: what the images are.
     """
     figure, (left, right) = plt.subplots(1, 2, width_ratios=(3, 2))
     trace(left, values, per_epoch, window=min(100, max(1, len(values) // 10)))
     if len(values) > 1:
-        left.set_ylim(np.quantile(values, 0.05) - 5, max(values) + 5)
-    left.set(title="bound during training", ylabel="nats per image")
-    image_grid(right, images, columns=max(1, round(len(images) ** 0.5))).set_title("generated now")
+        rising = values[-1] > values[0]
+        low, high = np.quantile(values, (0.05, 1.0) if rising else (0.0, 0.95))  # the first steps would hide the others
+        left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    left.set(title="training", ylabel=quantity)
+    image_grid(right, images, columns=max(1, round(len(images) ** 0.5))).set_title(shown)
     return figure

@@ -141,7 +141,7 @@ def mlp_generator(d: int, hidden: tuple[int, ...] = (400,), activation: type[nn.
         >>> mlp_generator(2, hidden=(500,), activation=nn.Tanh)(torch.zeros(5, 2)).shape
         torch.Size([5, 1, 28, 28])
     """
-    return BernoulliImageGenerator(d, nn.Sequential(*_mlp((d, *hidden, 784), activation), nn.Unflatten(1, (1, 28, 28)), nn.Sigmoid()))
+    return BernoulliImageGenerator(d, nn.Sequential(*mlp((d, *hidden, 784), activation), nn.Unflatten(1, (1, 28, 28)), nn.Sigmoid()))
 
 
 def mlp_encoder(decoder: BernoulliImageGenerator, hidden: tuple[int, ...] = (400,), activation: type[nn.Module] = nn.ReLU) -> GaussianEncoder:
@@ -152,10 +152,16 @@ def mlp_encoder(decoder: BernoulliImageGenerator, hidden: tuple[int, ...] = (400
         >>> mu.shape
         torch.Size([5, 20])
     """
-    return GaussianEncoder(decoder, nn.Sequential(nn.Flatten(1), *_mlp((784, *hidden, 2 * decoder.d), activation)))
+    return GaussianEncoder(decoder, nn.Sequential(nn.Flatten(1), *mlp((784, *hidden, 2 * decoder.d), activation)))
 
 
-def _mlp(widths: tuple[int, ...], activation: type[nn.Module]) -> list[nn.Module]:
+def mlp(widths: tuple[int, ...], activation: type[nn.Module]) -> list[nn.Module]:
+    """The layers of a fully connected network of these widths, with the activation between them and none at the end.
+
+    Example:
+        >>> mlp((784, 400, 4), nn.ReLU)
+        [Linear(in_features=784, out_features=400, bias=True), ReLU(), Linear(in_features=400, out_features=4, bias=True)]
+    """
     layers = [module for a, b in zip(widths, widths[1:]) for module in (nn.Linear(a, b), activation())]
     return layers[:-1]
 
