@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -71,3 +72,11 @@ def test_a_notebook_that_fails_is_left_unchanged(tmp_path):
     with pytest.raises(execute.CellExecutionError, match="ZeroDivisionError"):
         execute.execute(tmp_path / "x.ipynb", tmp_path / "x.ipynb")
     assert (tmp_path / "x.ipynb").read_bytes() == before
+
+
+def test_files_that_notebooks_link_to_are_there_and_animations_are_small():
+    for path in NOTEBOOKS.glob("*/*.ipynb"):
+        for name in re.findall(r"\]\((?!http|#)([^)#]+)\)", "".join(str(c["source"]) for c in nbformat.read(path, as_version=4).cells)):
+            assert (path.parent / name).exists(), f"{path.name} links to {name}"
+    animations = list(NOTEBOOKS.glob("*/*.gif"))
+    assert {a.name for a in animations} == {"tsne_sgd.gif", "tsne_adam.gif"} and all(a.stat().st_size < 3_000_000 for a in animations)

@@ -89,3 +89,13 @@ def test_ellipses_lie_where_the_codes_are_and_are_two_sigma_wide(ax):
     rings = ax.collections[0]
     np.testing.assert_allclose(rings.get_offsets(), [[1.0, 2.0]])
     np.testing.assert_allclose([rings.get_widths(), rings.get_heights()], [[2.0], [1.0]])
+
+
+def test_an_animation_has_a_frame_for_every_snapshot(tmp_path):
+    from PIL import Image
+
+    snapshots = [torch.randn(20, 2) * k for k in (1, 2, 5)]
+    path = plots.animate(snapshots, torch.arange(20) % 10, tmp_path / "map.gif", every=10)
+    with Image.open(path) as animation:
+        assert animation.n_frames == 3 and animation.size == (320, 336)
+    assert [p.name for p in tmp_path.iterdir()] == ["map.gif"]  # nothing half-written is left

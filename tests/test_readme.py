@@ -117,6 +117,17 @@ def test_its_oslo_elbos_are_the_stored_ones():
         assert said.format(*probnn.mean_and_se(scores["elbo"])) in README
 
 
+def test_its_t_sne_values_are_those_of_the_stored_maps():
+    x = probnn.load_mnist("train").images[:1000].flatten(1)
+    objective = probnn.TsneObjective(probnn.symmetric_gauss_neighbour_probability(x, wanted=30.0))
+    maps = probnn.load(ROOT / "checkpoints/oslo/3_2_scikit_learn.pt")["result"]["maps"]
+    kls = torch.tensor([[objective.kl(y) for y in pair] for pair in maps])
+    assert "final KL {:.4f} ± {:.4f} times scikit-learn's".format(*probnn.mean_and_se(kls[:, 0] / kls[:, 1])) in README
+    d2 = probnn.squared_distances(x.double())
+    wide, narrow = (probnn.perplexity(probnn.neighbour_probability(d2, sigma)).median() for sigma in (10.0, 10.0**0.5))
+    assert f"has {wide:.0f} effective neighbours, with σ² = 10 {narrow:.0f} (medians)" in README
+
+
 def test_every_module_is_in_its_map():
     for path in (ROOT / "src/probnn").glob("[a-z]*.py"):
         assert f"`{path.stem}`" in README
