@@ -49,7 +49,7 @@ def scikit_learn(x: torch.Tensor, start: torch.Tensor, exact: bool):
     points = start.numpy().ravel().copy()
 
     def run() -> None:  # scikit-learn's own descent; the KL is asked for only where it would
-        _t_sne._gradient_descent(objective, points.copy(), 0, STEPS, momentum=0.8, learning_rate=50.0, n_iter_check=50, args=[P, 1.0, len(x), 2], kwargs={"compute_error": False, **extra} if not exact else {})
+        _t_sne._gradient_descent(objective, points.copy(), 0, STEPS, momentum=0.8, learning_rate=50.0, n_iter_check=50, args=[P, 1.0, len(x), 2], kwargs=extra)
 
     return run
 

@@ -10,7 +10,7 @@ IMPORTS = {
     "random_streams": set(),
     "data": set(),
     "plots": set(),
-    "explorer": {"plots"},
+    "explorer": {"live", "plots"},
     "likelihood": {"densities"},
     "conditional": {"densities", "likelihood", "vae"},
     "regression": {"densities"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import Callable
 
 import torch
@@ -11,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from probnn.live import has_reader
 from probnn.plots import image_grid
 
 
@@ -34,7 +34,7 @@ def explore(generate: Callable[..., Tensor], d: int, labels: int = 0, limit: flo
     from IPython.display import display
 
     picture = traversal(generate, d, labels, limit)
-    if os.environ.get("PROBNN_HEADLESS") or not _has_kernel():
+    if not has_reader():
         display(picture)
     else:
         content = sliders(generate, d, labels, limit)._repr_mimebundle_()
@@ -84,9 +84,3 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
-
-
-def _has_kernel() -> bool:
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")

@@ -38,7 +38,7 @@ def progress(
         []
     """
     bar, shown_at = None, time.monotonic()
-    live = _LiveFigure(draw) if draw is not None and _has_reader() else None
+    live = _LiveFigure(draw) if draw is not None and has_reader() else None
     try:
         for drawn in batches:
             bar = _bar(batches) if bar is None else bar
@@ -57,7 +57,8 @@ def progress(
                 live.refresh()
 
 
-def _has_reader() -> bool:
+def has_reader() -> bool:
+    """Whether somebody sits before a notebook: there is a kernel, and the notebook is not executed by a command."""
     from IPython import get_ipython
 
     return hasattr(get_ipython(), "kernel") and not os.environ.get("PROBNN_HEADLESS")
