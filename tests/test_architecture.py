@@ -19,6 +19,7 @@ IMPORTS = {
     "autoencoders": {"data", "densities", "plots", "vae"},
     "vae": {"densities", "likelihood"},
     "quadrature": {"densities", "likelihood"},
+    "sequences": {"densities", "likelihood"},
     "halves": {"vae"},
     "svi": {"densities", "likelihood", "random_streams"},
     "batches": {"random_streams"},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from probnn import DataError, data, held_out_split, load_mnist, load_xkcd, mnist_dataset, treat_pixels
+from probnn import DataError, data, held_out_split, load_mnist, load_surnames, load_xkcd, mnist_dataset, treat_pixels
 
 LABELS = "MNIST/raw/t10k-labels-idx1-ubyte"
 
@@ -19,7 +19,7 @@ LABELS = "MNIST/raw/t10k-labels-idx1-ubyte"
 def copy(tmp_path, monkeypatch):
     """A copy of the packed data, not unpacked yet, in place of the repository's."""
     for name in data.SHA256:
-        packed = name if name.endswith(".csv") else name + ".gz"
+        packed = name if name == "xkcd.csv" else name + ".gz"
         (tmp_path / packed).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(data.DATA / packed, tmp_path / packed)
     monkeypatch.setattr(data, "DATA", tmp_path)
@@ -138,3 +138,33 @@ def test_the_first_and_the_second_ten_thousand_are_torontos():
     whole, first, second = (load_mnist(part, "thresholded") for part in ("train", "first", "second"))
     assert torch.equal(first.images, whole.images[:10_000]) and torch.equal(second.images, whole.images[10_000:20_000])
     assert torch.equal(second.labels, whole.labels[10_000:20_000])
+
+
+def test_the_surnames_are_all_there():
+    names, percent = load_surnames("all")
+    assert len(names) == len(set(names)) == 88_799
+    assert (percent == 0).sum() == 69_960  # counted with awk in the census file
+    assert names[percent.argmax()] == "SMITH" and percent.max() == pytest.approx(1.006)
+    assert all(name.isalpha() and name.isascii() and name.isupper() for name in names)  # NULL and NAN among them
+
+
+def test_the_parts_of_the_surnames_are_apart_and_complete():
+    parts = [load_surnames(part) for part in ("fit", "held_out", "test")]
+    assert [len(part.names) for part in parts] == [75_000, 5_000, 8_799]
+    assert sorted(name for part in parts for name in part.names) == load_surnames("all").names
+    assert sum(part.percent.sum() for part in parts) == pytest.approx(load_surnames("all").percent.sum().item())
+    with pytest.raises(ValueError, match="expected part 'all', 'fit', 'held_out', 'test', got 'train'"):
+        load_surnames("train")
+
+
+def test_damaged_surnames_are_a_clear_error(copy):
+    packed = copy / "surnames.csv.gz"
+    packed.write_bytes(packed.read_bytes()[:-100])
+    with pytest.raises(DataError, match="surnames.csv.gz: expected a gzip file, got one that does not unpack.*git checkout"):
+        load_surnames("test")
+    packed.write_bytes(gzip.compress(b"name,percent\nSMITH,1.006\n"))
+    with pytest.raises(DataError, match="surnames.csv.gz: expected content with sha256 cf1c.*git checkout"):
+        load_surnames("test")
+    packed.unlink()
+    with pytest.raises(DataError, match="surnames.csv.gz: expected a file, got none"):
+        load_surnames("test")

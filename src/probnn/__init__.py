@@ -3,7 +3,7 @@
 from probnn.autoencoders import Autoencoder, plot, sample_train, sparsity_penalty
 from probnn.checkpoints import CheckpointError, checkpoint_folder, load, save
 from probnn.conditional import ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder, one_hot
-from probnn.data import DataError, held_out_split, load_mnist, load_xkcd, mnist_dataset, treat_pixels
+from probnn.data import DataError, held_out_split, load_mnist, load_surnames, load_xkcd, mnist_dataset, treat_pixels
 from probnn.densities import (
     DiagonalGaussian,
     kl_bernoulli,
@@ -30,6 +30,7 @@ from probnn.quadrature import Quadrature, log_marginal_quadrature, quadrature
 from probnn.random_streams import preserved_random_state
 from probnn.regression import HWiggle, RWiggle, Starts, Wiggle
 from probnn.resuming import resume, ship, stored
+from probnn.sequences import NameEncoder, NameGenerator, decode_names, encode_names
 from probnn.svi import fit_posterior
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
 from probnn.tsne import MomentumWithGains, TsneObjective, kl_divergence, pca_start, symmetric_student_t_neighbour_probability

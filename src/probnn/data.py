@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import tempfile
 import zlib
@@ -27,9 +28,10 @@ SHA256 = {  # of the uncompressed files
     "MNIST/raw/t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "MNIST/raw/t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     "xkcd.csv": "f0ca19e2d613e303bca916ca7520b0e012cda05b9320dc897b674e4d854e57de",
+    "surnames.csv": "cf1c32f2b9868ebcc84234262426d097623ab1565e3e8aaaafdb870947b6b325",
 }
 PARTS = ("train", "fit", "held_out", "first", "second", "test")
-CUT_SHORT_IMAGES = 100
+MOST = 100 if "PROBNN_CUT_SHORT" in os.environ else None  # data of a part: the tests' setting has few training steps and few data
 
 
 class DataError(RuntimeError):
@@ -41,6 +43,13 @@ class LabelledImages(NamedTuple):
 
     images: Tensor
     labels: Tensor
+
+
+class Surnames(NamedTuple):
+    """Surnames in capitals, and for each (N,) the percentage of people who bear it, 0 where fewer than one in 200,000 do."""
+
+    names: list[str]
+    percent: Tensor
 
 
 def mnist_dataset(train: bool = True) -> torchvision.datasets.MNIST:
@@ -80,14 +89,12 @@ def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | Non
         raise ValueError(f"expected part {', '.join(map(repr, PARTS[:-1]))} or {PARTS[-1]!r}, got {part!r}")
     dataset = mnist_dataset(train=part != "test")
     raw, labels = dataset.data, dataset.targets
+    chosen = slice(None)
     if part in ("fit", "held_out"):
         chosen = held_out_split()[part == "held_out"]
-        raw, labels = raw[chosen], labels[chosen]
     if part in ("first", "second"):
         chosen = slice(0, 10_000) if part == "first" else slice(10_000, 20_000)
-        raw, labels = raw[chosen], labels[chosen]
-    if "PROBNN_CUT_SHORT" in os.environ:  # the tests' setting: few training steps, few images
-        raw, labels = raw[:CUT_SHORT_IMAGES], labels[:CUT_SHORT_IMAGES]
+    raw, labels = raw[chosen][:MOST], labels[chosen][:MOST]
     return LabelledImages(treat_pixels(raw[:, None].float().div_(255), pixels, generator), labels)
 
 
@@ -133,12 +140,32 @@ def load_xkcd() -> tuple[Tensor, Tensor]:
         >>> x.shape, y.shape
         (torch.Size([31, 1]), torch.Size([31, 1]))
     """
-    path = DATA / "xkcd.csv"
-    if not path.exists():
-        raise _damaged(path, "a file", "none")
-    _verify(path, path.read_bytes(), SHA256["xkcd.csv"])
-    table = pd.read_csv(path)
+    table = pd.read_csv(io.BytesIO(_verified(DATA / "xkcd.csv", SHA256["xkcd.csv"])))
     return tuple(torch.tensor(table[[name]].to_numpy(), dtype=torch.float32) for name in ("x", "y"))
+
+
+def load_surnames(part: str) -> Surnames:
+    """A part of the 88,799 surnames of the US Census of 1990, every name once, whatever its frequency.
+
+    Args:
+        part: "all", or one of a fixed random split by name: "fit" (75,000), "held_out" (5,000) to choose with, "test" (8,799) to report.
+
+    Source:
+        US Census Bureau, file dist.all.last (public domain).
+
+    Example:
+        >>> names, percent = load_surnames("test")
+        >>> len(names), names[:3]
+        (8799, ['HUEBSCH', 'FANDEL', 'GASTONGUAY'])
+    """
+    parts = {"all": slice(None), "fit": slice(13_799, None), "held_out": slice(8_799, 13_799), "test": slice(8_799)}
+    if part not in parts:
+        raise ValueError(f"expected part {', '.join(map(repr, parts))}, got {part!r}")
+    content = _verified(DATA / "surnames.csv.gz", SHA256["surnames.csv"])
+    table = pd.read_csv(io.BytesIO(content), keep_default_na=False)  # NULL is a surname
+    order = np.arange(len(table)) if part == "all" else np.random.RandomState(0).permutation(len(table))
+    table = table.iloc[order[parts[part]][:MOST]]
+    return Surnames(table["name"].tolist(), torch.tensor(table["percent"].to_numpy(), dtype=torch.float32))
 
 
 def unpack_mnist() -> None:
@@ -155,7 +182,7 @@ def unpack_mnist() -> None:
             continue
         path = DATA / name
         if path.exists():
-            _verify(path, path.read_bytes(), sha256)
+            _verified(path, sha256)
         else:
             _unpack(path, sha256)
 
@@ -164,11 +191,7 @@ def _unpack(path: Path, sha256: str) -> None:
     packed = path.with_name(path.name + ".gz")
     if not packed.exists():
         _download(packed)
-    try:
-        content = gzip.decompress(packed.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(packed, "a gzip file", f"one that does not unpack ({error})") from None
-    _verify(packed, content, sha256)
+    content = _verified(packed, sha256)
     handle, partial = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -191,10 +214,20 @@ def _download(packed: Path) -> None:
     raise _damaged(packed, "a file", "none, and torchvision's download of it failed")
 
 
-def _verify(path: Path, content: bytes, expected: str) -> None:
+def _verified(path: Path, sha256: str) -> bytes:
+    """The content of a file, unpacked if it is a .gz; raises DataError unless it is what it should be."""
+    if not path.exists():
+        raise _damaged(path, "a file", "none")
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _damaged(path, "a gzip file", f"one that does not unpack ({error})") from None
     got = hashlib.sha256(content).hexdigest()
-    if got != expected:
-        raise _damaged(path, f"content with sha256 {expected}", f"{got} ({len(content):,} bytes)")
+    if got != sha256:
+        raise _damaged(path, f"content with sha256 {sha256}", f"{got} ({len(content):,} bytes)")
+    return content
 
 
 def _damaged(path: Path, expected: str, got: str) -> DataError:
@@ -212,4 +245,5 @@ def repair() -> None:
             print(f"{path}: damaged, unpacked again")
     unpack_mnist()
     load_xkcd()
+    load_surnames("all")
     print(f"{DATA}: all data sets are complete")

@@ -86,7 +86,7 @@ def quadrature(loglik: Loglik, x: Tensor, q: DiagonalGaussian | None, spacing: f
         raise ValueError(f"expected a spacing above 0 and at most {SQUARE / 2}, got {spacing}")
     if q is not None and len(q.mu) != len(x):
         raise ValueError(f"expected one q per image, got x of shape {tuple(x.shape)} and q.mu of shape {tuple(q.mu.shape)}")
-    log_p = x.new_full((len(x),), -math.inf)
+    log_p = torch.full((len(x),), -math.inf, dtype=_real(x), device=x.device)
     mass, integral = torch.zeros_like(log_p), torch.zeros_like(log_p)
     for z, images, area in _pieces(loglik, x, q, spacing, limit):
         joint = log_joint(loglik, x[images], z)  # -> (G, b)
@@ -123,8 +123,12 @@ def _pieces(loglik: Loglik, x: Tensor, q: DiagonalGaussian | None, spacing: floa
 
 def _points(width: float, n: int, like: Tensor) -> Tensor:
     """Midpoints of the n x n cells of a square around 0, (n^2, 1, 2)."""
-    axis = ((torch.arange(n, dtype=like.dtype, device=like.device) + 0.5) / n - 0.5) * width
+    axis = ((torch.arange(n, dtype=_real(like), device=like.device) + 0.5) / n - 0.5) * width
     return torch.cartesian_prod(axis, axis)[:, None, :]
+
+
+def _real(x: Tensor) -> torch.dtype:
+    return x.dtype if x.is_floating_point() else torch.get_default_dtype()
 
 
 def _noticeable(log_density: Tensor, side: int) -> Tensor:

@@ -68,7 +68,7 @@ def fit_posterior(
 
 @torch.no_grad()
 def _likeliest_draws(loglik: Loglik, x: Tensor, d: int) -> DiagonalGaussian:
-    z = torch.randn(4096, 1, d, dtype=x.dtype, device=x.device)
+    z = torch.randn(4096, 1, d, dtype=x.dtype if x.is_floating_point() else None, device=x.device)
     joint = torch.cat([log_joint(loglik, x, some) for some in z.split(256)])  # in parts: a conditional loglik decodes each z for every label
     mu = z[joint.argmax(0), 0]  # -> (B, d)
     return DiagonalGaussian(mu, torch.full_like(mu, 0.1))
