@@ -1,6 +1,7 @@
 # make notebooks   execute every notebook from the shipped checkpoints, in place
 # make test        run all tests (make test-fast: without executing notebooks)
 # make lab         open JupyterLab
+# make report      write the executed notebooks as web pages, report/index.html
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
 # Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
 
-.PHONY: notebooks test test-fast lab train
+.PHONY: notebooks test test-fast lab report train
 
 notebooks: .venv/ready
 	$(BIN)/python notebooks/execute.py
@@ -21,6 +22,9 @@ test-fast: .venv/ready
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
+
+report: .venv/ready
+	$(BIN)/python notebooks/report.py
 
 train: .venv/ready
 	$(BIN)/python notebooks/execute.py --train $(FOLDER) $(if $(REPLACE),--ship)

@@ -1,9 +1,16 @@
 """The loop in a real Jupyter kernel, interrupted as Kernel > Interrupt does it."""
 
+import json
+import os
+import random
+import signal
 import time
+from pathlib import Path
 
 import pytest
 from jupyter_client.manager import start_new_kernel
+
+from probnn.checkpoints import read
 
 SETUP = """
 import torch
@@ -43,8 +50,8 @@ print(len(history), hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t i
 
 
 class Kernel:
-    def __init__(self):
-        self.manager, self.client = start_new_kernel(kernel_name="python3")
+    def __init__(self, **settings):
+        self.manager, self.client = start_new_kernel(kernel_name="python3", **settings)
 
     def run(self, code, interrupt_after=None, queue=()):
         """Runs a cell, interrupts it, and returns (status, what it printed, error lines) of it, and the status of queued cells."""
@@ -125,3 +132,99 @@ def test_workers_of_a_dataloader_survive_an_interrupt_of_the_process_group(kerne
     assert "KeyboardInterrupt" not in printed
     assert kernel.run(LOOP)[0] == "ok"
     assert kernel.run("print(seen == list(range(8000)))")[1] == "True\n"
+
+
+NOTEBOOK = Path(__file__).parents[1] / "notebooks/toronto/2_training.ipynb"
+PICTURES = """
+fig, ax = plt.subplots()
+plots.image_grid(ax, sample_bernoulli(model.f.logits(torch.randn(10, 2))), 5)
+plt.show()
+np.random.rand(3), over_batches(model.loglik_lb, test.images[:200]).mean()
+"""
+EVERYTHING = """
+import hashlib
+def digest(value):
+    if isinstance(value, dict): return "{" + ",".join(f"{key}:{digest(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)): return "[" + ",".join(map(digest, value)) + "]"
+    return hashlib.sha256(value.detach().numpy().tobytes()).hexdigest() if isinstance(value, torch.Tensor) else repr(value)
+parts = {"weights": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history, "examined": examined, "order": {**batches.state_dict(), "random": batches.state_dict()["random"]["torch"]}}  # the notebook seeds torch only
+print(batches.steps, {name: hashlib.sha256(digest(part).encode()).hexdigest()[:12] for name, part in parts.items()})
+"""
+
+
+def cells(save_every):
+    """The cells of a notebook of ours up to the one that trains, which is the last; twelve epochs instead of a hundred."""
+    sources = []
+    for cell in json.loads(NOTEBOOK.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            source = "".join(cell["source"])
+            sources.append(source.replace("epochs=100", "epochs=12").replace('resume("toronto/2_vae.pt"', f'resume("toronto/2_vae.pt", save_every={save_every}'))
+            if "train" in cell["metadata"].get("tags", []):
+                return sources
+
+
+def open_notebook(folder, save_every=20.0):
+    """A new kernel that has run the notebook from the top, but for its training cell, which is returned beside it."""
+    kernel = Kernel(env={**os.environ, "PROBNN_CHECKPOINTS": str(folder)}, cwd=str(NOTEBOOK.parent))
+    *before, train = cells(save_every)
+    for source in before:
+        status, _, errors, _ = kernel.run(source)
+        assert status == "ok", errors
+    return kernel, train
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """What the end of an uninterrupted run looks like: weights, optimiser, history, order of the batches, random streams."""
+    kernel, train = open_notebook(tmp_path_factory.mktemp("uninterrupted"))
+    kernel.run(train)
+    _, everything, _, _ = kernel.run(EVERYTHING)
+    kernel.close()
+    assert everything.startswith("1200 ")
+    return everything
+
+
+def test_a_notebook_interrupted_at_thirty_random_moments_ends_as_if_it_had_not_been(uninterrupted, tmp_path):
+    kernel, train = open_notebook(tmp_path)
+    moments, noticed, positions = random.Random(0), 0, []
+    for _ in range(30):
+        status, printed, errors, queued = kernel.run(train, interrupt_after=moments.uniform(0.0, 0.25), queue=["print('queued')"])
+        if status == "error":
+            noticed += 1
+            assert len(errors) == 1 and errors[0].startswith("Interrupted before epoch") and "\n" not in errors[0]
+            assert queued == ["aborted"] and "Traceback" not in printed
+            positions.append(errors[0])
+        assert kernel.run(PICTURES)[0] == "ok"
+    assert noticed >= 15 and len(set(positions)) > 10
+    assert kernel.run(train)[0] == "ok"
+    _, everything, _, _ = kernel.run(EVERYTHING)
+    kernel.close()
+    assert everything == uninterrupted
+
+
+def test_a_notebook_whose_kernel_is_killed_at_ten_random_moments_ends_as_if_it_had_not_been(uninterrupted, tmp_path):
+    working = tmp_path / "toronto/in-progress/2_vae.pt"
+    moments, while_writing, reached = random.Random(1), 0, 0
+    for number in range(10):
+        kernel, train = open_notebook(tmp_path, save_every=0.2)
+        kernel.client.execute(train)
+        time.sleep(moments.uniform(0.2, 0.8))
+        if number % 2:  # every other time, as soon as a checkpoint is being written
+            patience = time.monotonic() + 5
+            while time.monotonic() < patience and not (partial := set(working.parent.glob("2_vae.pt.*")) - {working}):
+                time.sleep(0.0005)
+        kernel.manager.signal_kernel(signal.SIGKILL)
+        kernel.close()
+        while_writing += bool(number % 2 and any(path.exists() for path in partial))
+        if working.exists():
+            position = read(working)["batches"]  # whole, whatever was going on
+            steps = position["epoch"] * position["batches_per_epoch"] + position["batch_num"]
+            assert steps >= reached
+            reached = steps
+    assert while_writing >= 1 and 0 < reached < 1200
+    kernel, train = open_notebook(tmp_path, save_every=0.2)
+    status, printed, _, _ = kernel.run(train)
+    assert status == "ok" and printed.startswith(f"goes on at epoch {reached // 100}, batch {reached % 100}, from toronto/2_vae.pt, in progress")
+    _, everything, _, _ = kernel.run(EVERYTHING)
+    kernel.close()
+    assert everything == uninterrupted

@@ -66,6 +66,18 @@ def test_its_comparison_of_dimensions_is_that_of_the_stored_scores():
     assert f"d=20 beats d=4 by {mean:.2f} ± {error:.2f} nats" in README
 
 
+def test_its_values_of_names_are_those_of_the_stored_scores_and_of_the_shipped_weights():
+    exact, plain, cured = (probnn.load(ROOT / f"checkpoints/cambridge/g_{name}_scores.pt")["result"] for name in ("language_model", "plain_vae", "8_nats_free"))
+    said = "log p(name) {:.2f} ± {:.2f} without a latent variable, ".format(*probnn.mean_and_se(exact["estimate"]))
+    said += "{:.2f} ± {:.2f} with one that collapses (KL ".format(*probnn.mean_and_se(plain["estimate"])) + f"{plain['kl'].mean():.3f}), and "
+    said += "{:.2f} ± {:.2f} less with 8 nats".format(*probnn.mean_and_se(exact["estimate"] - cured["estimate"]))
+    assert said in README
+    model = probnn.NameGenerator(d=0)
+    model.load_state_dict(probnn.load(ROOT / "checkpoints/cambridge/g_language_model.pt")["model"])
+    x = probnn.encode_names(probnn.load_surnames("test").names)[:500]
+    assert torch.allclose(model.loglik(x, torch.zeros(500, 0)), exact["estimate"][:500], atol=1e-3)
+
+
 def toronto_model():
     model = probnn.mlp_encoder(probnn.mlp_generator(2, (500,), torch.nn.Tanh), (500,), torch.nn.Tanh)
     model.load_state_dict(probnn.load(ROOT / "checkpoints/toronto/2_vae.pt")["model"])
