@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -39,8 +40,18 @@ class Headless(NotebookClient):
         return super().process_message(message, cell, cell_index)
 
 
-def execute(source: Path, target: Path) -> None:
-    """Runs the notebook in its own folder and writes it with its outputs, whole or not at all."""
+def execute(source: Path, target: Path) -> float | None:
+    """Runs the notebook in its own folder and writes it with its outputs, whole or not at all.
+
+    Returns:
+        The most memory that its kernel held, in GB; None where the system does not tell (elsewhere than on Linux).
+    """
+    peak = None
+
+    def note_peak(notebook):
+        nonlocal peak
+        peak = peak_memory(client.km.provisioner.pid)
+
     notebook = nbformat.read(source, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -48,12 +59,21 @@ def execute(source: Path, target: Path) -> None:
             cell.metadata.pop("execution", None)
     quiet = ["--IPKernelApp.log_level=ERROR"]  # kernels warn of unencrypted connections, here to the machine itself
     client = Headless(notebook, extra_arguments=quiet, timeout=None, resources={"metadata": {"path": str(source.parent)}}, record_timing=False, store_widget_state=False)
+    client.on_notebook_complete = note_peak
     client.execute(env={**os.environ, "PROBNN_HEADLESS": "1"})
     notebook.metadata["language_info"] = {"name": "python"}  # not the version: outputs change when results do
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     nbformat.write(notebook, partial)
     os.replace(partial, target)
+    return peak
+
+
+def peak_memory(pid: int) -> float | None:
+    """The most memory that a process has held, in GB."""
+    status = Path(f"/proc/{pid}/status")
+    kilobytes = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
+    return int(kilobytes[1]) * 1024 / 1e9 if kilobytes else None
 
 
 @contextmanager
@@ -115,8 +135,9 @@ def execute_all(sources: list[Path], folder: Path) -> list[Path]:
         print(f"[{number}/{len(sources)}] {name} ...", file=sys.stderr, flush=True)
         start = time.perf_counter()
         try:
-            execute(source, target)
-            print(f"[{number}/{len(sources)}] {name}: {time.perf_counter() - start:.0f} s, written to {target}", file=sys.stderr, flush=True)
+            peak = execute(source, target)
+            memory = f", {peak:.1f} GB at most" if peak else ""
+            print(f"[{number}/{len(sources)}] {name}: {time.perf_counter() - start:.0f} s{memory}, written to {target}", file=sys.stderr, flush=True)
         except (CellExecutionError, RuntimeError) as error:
             failed.append(name)
             print(f"[{number}/{len(sources)}] {name}: FAILED, left unchanged\n{error}", file=sys.stderr, flush=True)
