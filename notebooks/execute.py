@@ -48,7 +48,7 @@ def execute(source: Path, target: Path) -> float | None:
     """
     peak = None
 
-    def note_peak(notebook):
+    def note_peak(**_):
         nonlocal peak
         peak = peak_memory(client.km.provisioner.pid)
 
@@ -59,7 +59,7 @@ def execute(source: Path, target: Path) -> float | None:
             cell.metadata.pop("execution", None)
     quiet = ["--IPKernelApp.log_level=ERROR"]  # kernels warn of unencrypted connections, here to the machine itself
     client = Headless(notebook, extra_arguments=quiet, timeout=None, resources={"metadata": {"path": str(source.parent)}}, record_timing=False, store_widget_state=False)
-    client.on_notebook_complete = note_peak
+    client.on_cell_executed = note_peak
     client.execute(env={**os.environ, "PROBNN_HEADLESS": "1"})
     notebook.metadata["language_info"] = {"name": "python"}  # not the version: outputs change when results do
     target.parent.mkdir(parents=True, exist_ok=True)
