@@ -149,8 +149,8 @@ class TsneObjective:
 class MomentumWithGains(torch.optim.Optimizer):
     """Gradient descent with momentum and a gain for each coordinate: t-SNE's own optimiser.
 
-    A gain grows by 0.2 where gradient and velocity point the same way downhill, shrinks by a factor 0.8 where they do not, and never
-    falls below 0.01. `momentum` may be changed between steps, in `param_groups`: 0.5 at first and 0.8 later is usual.
+    A gain grows by 0.2 where the velocity points downhill, against the gradient, is multiplied by 0.8 elsewhere (at the first step, too,
+    where the velocity is 0), and never falls below 0.01, as in scikit-learn. `momentum` may be changed between steps, in `param_groups`: 0.5 at first and 0.8 later is usual.
 
     Args:
         params: as for any optimiser of torch.
@@ -158,7 +158,7 @@ class MomentumWithGains(torch.optim.Optimizer):
         momentum: between 0 and 1.
 
     Source:
-        Jacobs, "Increased rates of convergence through learning rate adaptation", 1988; van der Maaten and Hinton, 2008.
+        Jacobs, "Increased rates of convergence through learning rate adaptation", 1988; van der Maaten and Hinton, 2008; scikit-learn.
 
     Example:
         >>> y = torch.tensor([[3.0, -4.0]], requires_grad=True)
