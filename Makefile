@@ -1,5 +1,5 @@
 # make notebooks   execute every notebook from the shipped checkpoints, in place
-# make test        run all tests (make test-fast: without executing notebooks)
+# make test        run all tests (make test-fast: without notebooks and other processes, two minutes)
 # make lab         open JupyterLab
 # make report      write the executed notebooks as web pages, report/index.html
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
@@ -18,7 +18,7 @@ test: .venv/ready
 	$(BIN)/python -m pytest
 
 test-fast: .venv/ready
-	$(BIN)/python -m pytest -m "not notebook"
+	$(BIN)/python -m pytest -m "not notebook and not slow"
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks

@@ -51,6 +51,7 @@ def end_of(path):
     return [*model.values(), *moments, torch.tensor(history)]
 
 
+@pytest.mark.slow
 def test_processes_killed_at_any_moment_lose_nothing_and_change_nothing(tmp_path):
     alone = start(tmp_path / "alone.pt")
     errors = alone.communicate()[1]

@@ -2,6 +2,7 @@
 
 import gzip
 import multiprocessing
+import runpy
 import shutil
 import subprocess
 import sys
@@ -168,3 +169,12 @@ def test_damaged_surnames_are_a_clear_error(copy):
     packed.unlink()
     with pytest.raises(DataError, match="surnames.csv.gz: expected a file, got none"):
         load_surnames("test")
+
+
+def test_the_command_checks_everything_and_unpacks_what_is_damaged(copy, capsys):
+    load_mnist("test")
+    (copy / LABELS).write_bytes(b"damaged")
+    runpy.run_module("probnn", run_name="__main__")
+    said = capsys.readouterr().out
+    assert "t10k-labels-idx1-ubyte: damaged, unpacked again" in said and "all data sets are complete" in said
+    assert len(load_mnist("test").labels) == 10_000

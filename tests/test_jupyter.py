@@ -48,6 +48,8 @@ state = [*model.parameters(), *[t for s in optimizer.state.values() for t in s.v
 print(len(history), hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in state)).hexdigest())
 """
 
+pytestmark = pytest.mark.slow
+
 
 class Kernel:
     def __init__(self, **settings):

@@ -73,6 +73,7 @@ def test_importance_sampling_agrees_with_it():
     assert ((sampled.estimate - log_marginal_quadrature(saturating, x)).abs() < 5 * sampled.standard_error).all()
 
 
+@pytest.mark.slow
 def test_leaving_out_negligible_squares_changes_nothing_for_an_image_generator():
     torch.manual_seed(0)
     generator = BernoulliImageGenerator(d=2).double()

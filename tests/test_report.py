@@ -12,6 +12,8 @@ spec = importlib.util.spec_from_file_location("report", NOTEBOOKS / "report.py")
 report = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(report)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -79,8 +79,9 @@ def test_it_is_scikit_learns_gradient_and_divergence(P, y):
 
 def test_exaggeration_multiplies_the_attraction_and_leaves_the_divergence_alone(P, y):
     objective = TsneObjective(P)
-    expected = 12 * objective.gradient(y) + 11 * 4 * _repulsion(y)  # 12 times the attraction, the repulsion once
+    before, expected = objective.kl(y), 12 * objective.gradient(y) + 11 * 4 * _repulsion(y)  # 12 times the attraction, the repulsion once
     torch.testing.assert_close(objective.gradient(y, exaggeration=12.0), expected, rtol=1e-8, atol=1e-12)
+    assert objective.kl(y) == before
 
 
 def _repulsion(y):
