@@ -2,6 +2,7 @@
 # make test        run all tests (make test-fast: without notebooks and other processes, two minutes)
 # make lab         open JupyterLab
 # make report      write the executed notebooks as web pages, report/index.html
+# make exercises   write every notebook without its answers, into exercises/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
 # Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
 
-.PHONY: notebooks test test-fast lab report train
+.PHONY: notebooks test test-fast lab report exercises train
 
 notebooks: .venv/ready
 	$(BIN)/python notebooks/execute.py
@@ -25,6 +26,9 @@ lab: .venv/ready
 
 report: .venv/ready
 	$(BIN)/python notebooks/report.py
+
+exercises: .venv/ready
+	$(BIN)/python notebooks/exercises.py
 
 train: .venv/ready
 	$(BIN)/python notebooks/execute.py --train $(FOLDER) $(if $(REPLACE),--ship)
