@@ -156,3 +156,29 @@ def test_every_checkpoint_loads_and_is_in_the_list_of_checkpoints():
 def test_every_notebook_is_in_the_table():
     for path in (ROOT / "notebooks").glob("*/*.ipynb"):
         assert f"({path.relative_to(ROOT)})" in README
+
+
+def test_its_figure_is_the_notebooks():
+    import base64
+
+    import nbformat
+
+    cells = nbformat.read(ROOT / "notebooks/toronto/3_exploring.ipynb", as_version=4).cells
+    figure = next(output.data["image/png"] for cell in cells if "key" in cell.metadata.get("tags", []) for output in cell.outputs if "image/png" in output.get("data", {}))
+    assert base64.b64decode(figure) == (ROOT / "notebooks/toronto/3_exploring.png").read_bytes()
+    assert "](notebooks/toronto/3_exploring.png)" in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "checkpoints/README.md", "benchmarks/README.md", "data/README.md", "tests/MISTAKES.md"])
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_number_of_mistakes_is_that_of_the_gallery():
+    assert f"shows {(ROOT / 'tests/MISTAKES.md').read_text().count('```diff')} wrong versions" in README
+
+
+def test_every_command_of_the_makefile_is_explained():
+    targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text()).group(1).split()
+    assert all(f"make {target}" in README for target in targets)
