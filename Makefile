@@ -4,13 +4,14 @@
 # make report      write the executed notebooks as web pages, report/index.html
 # make exercises   write every notebook without its answers, into exercises/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
+# make studies     train the random starts that Cambridge (e) compares, on all cores (an hour on two)
 # Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
 
 PYTHON ?= python3
 FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
 
-.PHONY: notebooks test test-fast lab report exercises train
+.PHONY: notebooks test test-fast lab report exercises train studies
 
 notebooks: .venv/ready
 	$(BIN)/python notebooks/execute.py
@@ -32,6 +33,9 @@ exercises: .venv/ready
 
 train: .venv/ready
 	$(BIN)/python notebooks/execute.py --train $(FOLDER) $(if $(REPLACE),--ship)
+
+studies: .venv/ready
+	$(BIN)/python notebooks/studies.py
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "probnn needs Python >= 3.10: make PYTHON=python3.12 ...")'

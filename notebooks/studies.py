@@ -2,8 +2,10 @@
 
     python notebooks/studies.py                 every study; an interrupted one goes on where it stopped
     python notebooks/studies.py 20:3 4:1        only these: d=20 from start 3, d=4 from start 1
+    python notebooks/studies.py scores 5000     5,000-sample log p(x) of all 54,000 images under the model of question (c)
 
-Each model is trained on one thread, so that the result does not depend on the number of cores.
+The models are trained side by side on all cores, or on the Dask cluster that PROBNN_CLUSTER names (its workers need this repository at the same
+path, for data and checkpoints). Each is trained on one thread, so that the result depends neither on the number of cores nor on who computes it.
 
 Weights go to runs/studies (or PROBNN_CHECKPOINTS); the scores that notebooks quote are then stored in checkpoints/.
 """
@@ -25,13 +27,17 @@ from probnn import (  # noqa: E402
     BernoulliImageGenerator,
     GaussianEncoder,
     Interruptable,
+    MonteCarlo,
     enumerate_cycle,
     kl_normal,
     load,
     load_mnist,
+    log_marginal,
+    mean_and_se,
     over_batches,
     progress,
     resume,
+    run_all,
     save,
 )
 
@@ -76,9 +82,10 @@ def measure(model: GaussianEncoder) -> dict[str, Tensor]:
 
 def study_starts() -> None:
     """Question (e): several starts for each latent dimension; the scores of all are stored, the weights of the best."""
-    scores = {}
+    scores, wanted = {}, [(d, start) for d in STARTS for start in STARTS[d]]
+    trained = dict(zip(wanted, run_all(train_image_model, wanted)))
     for d in STARTS:
-        models = [train_image_model(d, start) for start in STARTS[d]]
+        models = [trained[d, start] for start in STARTS[d]]
         for start, model in enumerate(models):
             scores[f"d{d}_start{start}"] = measure(model)
         best = max(STARTS[d], key=lambda start: scores[f"d{d}_start{start}"]["held_out"].mean())
@@ -89,9 +96,28 @@ def study_starts() -> None:
     save(ROOT / "checkpoints/cambridge/e_starts.pt", **scores)
 
 
+def score_part(first: int, samples: int) -> MonteCarlo:
+    """Log likelihoods of a thousand of the 54,000 images, with random numbers of their own."""
+    torch.manual_seed(first)
+    model = GaussianEncoder(BernoulliImageGenerator(d=4))
+    model.load_state_dict(load(checkpoint_of(4, 0))["model"])
+    return over_batches(lambda x: log_marginal(model.f.loglik, x, model(x), samples), load_mnist("fit").images[first : first + 1000])
+
+
+def study_scores(samples: int) -> None:
+    """Question (d) with more samples than a notebook waits for; kept in runs/studies."""
+    images = len(load_mnist("fit").images)
+    parts = run_all(score_part, [(first, samples) for first in range(0, images, 1000)])
+    scores = {name: torch.cat([getattr(part, name) for part in parts]) for name in MonteCarlo._fields}
+    save(ROOT / f"runs/studies/d_scores_{samples}.pt", result=scores)
+    print("{0} images, {1} samples: log p(x) {2:.3f} ± {3:.3f}".format(images, samples, *mean_and_se(scores["estimate"])), file=sys.stderr)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for d, start in (name.split(":") for name in sys.argv[1:]):
-        train_image_model(int(d), int(start))
-    if not sys.argv[1:]:
+    if sys.argv[1:2] == ["scores"]:
+        study_scores(int(sys.argv[2]))
+    elif sys.argv[1:]:
+        run_all(train_image_model, [tuple(map(int, name.split(":"))) for name in sys.argv[1:]])
+    else:
         study_starts()

@@ -10,6 +10,7 @@ IMPORTS = {
     "random_streams": set(),
     "data": set(),
     "plots": set(),
+    "parallel": set(),
     "explorer": {"live", "plots"},
     "likelihood": {"densities"},
     "conditional": {"densities", "likelihood", "vae"},

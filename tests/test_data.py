@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from probnn import DataError, data, held_out_split, load_mnist, load_surnames, load_xkcd, mnist_dataset, treat_pixels
 
@@ -178,3 +179,26 @@ def test_the_command_checks_everything_and_unpacks_what_is_damaged(copy, capsys)
     said = capsys.readouterr().out
     assert "t10k-labels-idx1-ubyte: damaged, unpacked again" in said and "all data sets are complete" in said
     assert len(load_mnist("test").labels) == 10_000
+
+
+def idx(array):
+    """An array of bytes in the format of the MNIST files."""
+    return bytes([0, 0, 8, array.ndim]) + b"".join(int(n).to_bytes(4, "big") for n in array.shape) + array.astype(np.uint8).tobytes()
+
+
+def test_another_data_set_of_the_same_shape_is_one_argument(copy):
+    raw, labels = np.random.RandomState(0).randint(0, 256, (30, 28, 28)), np.arange(30) % 10
+    folder = copy / "FashionMNIST/raw"
+    folder.mkdir(parents=True)
+    for prefix in ("train", "t10k"):
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx(raw))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(labels))
+    images, loaded = load_mnist("test", kind=torchvision.datasets.FashionMNIST)
+    assert torch.equal(images[:, 0], torch.tensor(raw / 255, dtype=torch.float32)) and loaded.tolist() == labels.tolist()
+
+
+def test_a_data_set_that_cannot_be_had_is_a_clear_error(copy, monkeypatch):
+    monkeypatch.setattr("torchvision.datasets.KMNIST.mirrors", ["http://127.0.0.1:9/"], raising=False)
+    monkeypatch.setattr("torchvision.datasets.KMNIST.resources", [("http://127.0.0.1:9/x.gz", "")])
+    with pytest.raises(DataError, match="KMNIST/raw: expected its files, got none, and torchvision's download failed.*Put them there by hand"):
+        load_mnist("test", kind=torchvision.datasets.KMNIST)

@@ -26,6 +26,7 @@ from probnn.neighbours import (
     squared_distances,
     symmetric_gauss_neighbour_probability,
 )
+from probnn.parallel import run_all
 from probnn.quadrature import Quadrature, log_marginal_quadrature, quadrature
 from probnn.random_streams import preserved_random_state
 from probnn.regression import HWiggle, RWiggle, Starts, Wiggle

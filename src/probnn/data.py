@@ -52,26 +52,33 @@ class Surnames(NamedTuple):
     percent: Tensor
 
 
-def mnist_dataset(train: bool = True) -> torchvision.datasets.MNIST:
+def mnist_dataset(train: bool = True, kind: type = torchvision.datasets.MNIST) -> torchvision.datasets.MNIST:
     """MNIST as the coursework uses it: `mnist[i]` is (image (1, 28, 28) in [0, 1], label), and a DataLoader batches it.
+
+    Another `kind` of the same shape, as torchvision.datasets.FashionMNIST, is downloaded on first use.
 
     Example:
         >>> image, label = mnist_dataset()[59289]
         >>> image.shape
         torch.Size([1, 28, 28])
     """
-    unpack_mnist()
-    return torchvision.datasets.MNIST(str(DATA), train=train, transform=torchvision.transforms.ToTensor())
+    if kind is torchvision.datasets.MNIST:
+        unpack_mnist()
+    try:
+        return kind(str(DATA), train=train, transform=torchvision.transforms.ToTensor(), download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{DATA / kind.__name__ / 'raw'}: expected its files, got none, and torchvision's download failed ({' '.join(str(error).split())}). Put them there by hand") from None
 
 
-def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | None = None) -> LabelledImages:
-    """A part of MNIST as tensors in memory.
+def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | None = None, kind: type = torchvision.datasets.MNIST) -> LabelledImages:
+    """A part of MNIST, or of another data set of its shape, as tensors in memory.
 
     Args:
         part: "train" (60,000), "test" (the official 10,000); or a part of the training set: "fit" (54,000) and "held_out"
             (6,000), given by `held_out_split`, or "first" and "second", its first and second 10,000 (Toronto).
         pixels: "grey" k/255, "thresholded" at 0.5, or "sampled": 1 with the probability of the grey level.
         generator: for "sampled" pixels; the global random stream by default.
+        kind: of data set, such as torchvision.datasets.FashionMNIST.
 
     Returns:
         LabelledImages: images (N, 1, 28, 28) float32, labels (N,) int64.
@@ -87,14 +94,10 @@ def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | Non
     """
     if part not in PARTS:
         raise ValueError(f"expected part {', '.join(map(repr, PARTS[:-1]))} or {PARTS[-1]!r}, got {part!r}")
-    dataset = mnist_dataset(train=part != "test")
-    raw, labels = dataset.data, dataset.targets
-    chosen = slice(None)
-    if part in ("fit", "held_out"):
-        chosen = held_out_split()[part == "held_out"]
-    if part in ("first", "second"):
-        chosen = slice(0, 10_000) if part == "first" else slice(10_000, 20_000)
-    raw, labels = raw[chosen][:MOST], labels[chosen][:MOST]
+    dataset = mnist_dataset(train=part != "test", kind=kind)
+    slices = {"first": slice(0, 10_000), "second": slice(10_000, 20_000)}
+    chosen = held_out_split()[part == "held_out"] if part in ("fit", "held_out") else slices.get(part, slice(None))
+    raw, labels = dataset.data[chosen][:MOST], dataset.targets[chosen][:MOST]
     return LabelledImages(treat_pixels(raw[:, None].float().div_(255), pixels, generator), labels)
 
 
@@ -181,10 +184,7 @@ def unpack_mnist() -> None:
         if not name.startswith("MNIST"):
             continue
         path = DATA / name
-        if path.exists():
-            _verified(path, sha256)
-        else:
-            _unpack(path, sha256)
+        _verified(path, sha256) if path.exists() else _unpack(path, sha256)
 
 
 def _unpack(path: Path, sha256: str) -> None:

@@ -125,7 +125,7 @@ def _load_parts(path: Path, **parts: Any) -> list[str]:
     states = read(path)
     missing = [name for name in parts if name not in states]
     if set(missing) - {"optimizer"}:
-        raise CheckpointError(f"{path}: expected {', '.join(parts)} in it, got {', '.join(states)}. Move the file away, or pass fresh=True to start over")
+        raise CheckpointError(f"{path}: expected {', '.join(parts)} in it, got {', '.join(states)}. Name another file for another model; or move this one away, or pass fresh=True, to start over")
     before = {name: deepcopy(get_state(part)) for name, part in parts.items()}
     name = ""
     try:
@@ -137,7 +137,7 @@ def _load_parts(path: Path, **parts: Any) -> list[str]:
         if not isinstance(error, Exception):
             raise
         reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: its {name} does not fit ({reason}). Move the file away, or pass fresh=True to start over") from None
+        raise CheckpointError(f"{path}: its {name} does not fit ({reason}). Name another file for another model; or move this one away, or pass fresh=True, to start over") from None
     return missing if "random" in states["batches"] else [*missing, "random streams"]
 
 

@@ -1,0 +1,60 @@
+"""Many independent runs at once: on all cores of this machine, or on a Dask cluster. The work is joblib's; results do not depend on where it was done."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import Any, Callable, Iterable, Iterator
+
+import torch
+
+
+def run_all(f: Callable, arguments: Iterable[tuple], cluster: str | None = None) -> list[Any]:
+    """f(*a) for every a of the arguments, in their order, computed side by side.
+
+    Each call runs on one thread of its own process, so its result does not depend on how many there are, nor on who computes it. A call whose
+    worker is lost is made again, elsewhere; give it a checkpoint (`resume`) on a shared disk if it is long. f must seed its random streams.
+
+    Args:
+        f: a function of pickleable arguments that returns something pickleable.
+        arguments: one tuple for each call.
+        cluster: address of a Dask scheduler, as tcp://host:8786; by default PROBNN_CLUSTER, and if that is not set all cores of this machine.
+
+    Returns:
+        The results, one for each tuple.
+
+    Raises:
+        ImportError: if a cluster is named, but Dask is not installed.
+
+    Example:
+        >>> run_all(pow, [(2, 3), (3, 2)])
+        [8, 9]
+    """
+    from joblib import Parallel, delayed
+
+    with _on(cluster or os.environ.get("PROBNN_CLUSTER")):
+        return Parallel(n_jobs=-1)(delayed(_on_one_thread)(f, a) for a in arguments)
+
+
+def _on_one_thread(f: Callable, arguments: tuple) -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return f(*arguments)
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _on(cluster: str | None) -> Iterator[None]:
+    if not cluster:
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ImportError(f"expected Dask for the cluster {cluster}, got none: pip install 'dask[distributed]'") from None
+    from joblib import parallel_config
+
+    with Client(cluster), parallel_config(backend="dask"):
+        yield

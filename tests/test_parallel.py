@@ -1,0 +1,98 @@
+"""Runs side by side: the same results on one core, on all, and on a Dask cluster that loses a worker in the middle."""
+
+import importlib.util
+import os
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+from probnn import run_all
+
+
+def study(folder, steps):
+    """A function that trains a small model from a random start, noting when it begins and ends; sent to workers by value."""
+
+    def train(seed):
+        import os
+        from pathlib import Path
+
+        import torch
+
+        from probnn import DiagonalGaussian, enumerate_cycle, log_normal
+
+        with open(Path(folder) / f"{seed}", "a") as log:
+            log.write(f"{os.getpid()} begins\n")
+        torch.manual_seed(seed)
+        mu, log_sigma = torch.randn(50, 4, requires_grad=True), torch.zeros(50, 4, requires_grad=True)
+        optimizer = torch.optim.Adam([mu, log_sigma])
+        for _, x in enumerate_cycle([torch.randn(50, 4)], epochs=steps):
+            q = DiagonalGaussian(mu, log_sigma.exp())
+            elbo = log_normal(x, q.sample()).sum(-1) - q.kl_from_prior()
+            optimizer.zero_grad()
+            (-elbo.mean()).backward()
+            optimizer.step()
+        with open(Path(folder) / f"{seed}", "a") as log:
+            log.write(f"{os.getpid()} ends, {torch.get_num_threads()} thread\n")
+        return seed, mu.detach(), elbo.mean().item()
+
+    return train
+
+
+def same(results, expected):
+    return len(results) == len(expected) and all(a == b and torch.equal(m, n) and e == f for (a, m, e), (b, n, f) in zip(results, expected))
+
+
+def test_all_cores_give_what_one_gives_bit_for_bit(tmp_path):
+    train = study(tmp_path, steps=20)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    expected = [train(seed) for seed in range(6)]
+    torch.set_num_threads(threads)
+    assert same(run_all(train, [(seed,) for seed in range(6)]), expected)
+    processes = {line.split()[0] for seed in range(6) for line in (tmp_path / str(seed)).read_text().splitlines()}
+    assert str(os.getpid()) in processes and len(processes) > 1
+    assert torch.get_num_threads() == threads
+
+
+def test_an_error_in_one_run_is_told(tmp_path):
+    def fails(seed):
+        raise ValueError(f"seed {seed}")
+
+    with pytest.raises(ValueError, match="seed 3"):
+        run_all(fails, [(3,)])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs Dask: pip install 'dask[distributed]'")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_cluster_that_loses_a_worker_gives_every_result_once_and_the_same(tmp_path):
+    from distributed import LocalCluster
+
+    (tmp_path / "alone").mkdir(), (tmp_path / "cluster").mkdir()
+    expected = run_all(study(tmp_path / "alone", steps=400), [(seed,) for seed in range(8)])
+    begun = lambda: [path for path in (tmp_path / "cluster").iterdir() if "begins" in path.read_text()]  # noqa: E731
+    killed = []
+
+    def kill_one():
+        patience = time.monotonic() + 60
+        while time.monotonic() < patience and not killed:
+            for path in begun():
+                lines = path.read_text().splitlines()
+                if len(lines) == 1:  # begun, and not ended
+                    os.kill(int(lines[0].split()[0]), signal.SIGKILL)
+                    killed.append(path.name)
+                    break
+            time.sleep(0.002)
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        killer = threading.Thread(target=kill_one)
+        killer.start()
+        results = run_all(study(tmp_path / "cluster", steps=400), [(seed,) for seed in range(8)], cluster=cluster.scheduler_address)
+        killer.join()
+    assert same(results, expected)
+    assert len(killed) == 1
+    assert (tmp_path / "cluster" / killed[0]).read_text().count("begins") == 2  # begun by the one that was killed, and again
+    assert all("1 thread" in path.read_text() for path in begun())
