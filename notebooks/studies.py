@@ -7,7 +7,8 @@
 The models are trained side by side on all cores, or on the Dask cluster that PROBNN_CLUSTER names (its workers need this repository at the same
 path, for data and checkpoints). Each is trained on one thread, so that the result depends neither on the number of cores nor on who computes it.
 
-Weights go to runs/studies (or PROBNN_CHECKPOINTS); the scores that notebooks quote are then stored in checkpoints/.
+Weights go to runs/studies (or PROBNN_CHECKPOINTS). When all starts are done, checkpoints/cambridge/e_starts.pt, e_d4.pt and e_d20.pt are replaced;
+scores go to runs/studies.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_every_name_that_stays_in_use_is_defined_or_asked_for(pair):
     for cell in code(exercise):
         known |= exercises.announced(nbformat.v4.new_notebook(cells=[cell]))
         if exercises.stays(cell):
-            missing = exercises.used(cell.source) - exercises.defined(cell.source) - known
+            missing = exercises.used(cell.source) - known
             assert not missing, missing
         known |= exercises.defined(cell.source)
 
@@ -59,6 +59,36 @@ def test_training_has_checkpoints_of_its_own(pair):
         if "train" in exercises.tags(cell):
             assert "check_interrupted()" in cell.source and cell.source.count("resume(") == cell.source.count('"exercises/')
             compile(cell.source, "cell", "exec")
+
+
+def test_gaps_ask_for_nothing_that_is_there_or_that_nobody_needs(pair):
+    _, exercise = pair
+    cells, there = code(exercise), set()
+    for number, cell in enumerate(cells):
+        asked = exercises.announced(nbformat.v4.new_notebook(cells=[cell]))
+        needed = set().union(*(exercises.used(later.source) for later in cells[number + 1 :]), set())
+        assert not asked & there and asked <= needed
+        if exercises.stays(cell):
+            there |= exercises.defined(cell.source)
+
+
+def test_an_untouched_training_cell_trains_nothing(pair):
+    for cell in code(pair[1]):
+        if "train" in exercises.tags(cell):
+            assert cell.source.startswith("raise NotImplementedError(")
+
+
+def test_names_are_those_of_the_cell_not_of_its_functions():
+    source = "import a\nb = [c + d for c in e]\nf = lambda g: g + h\nfor i in b: pass"
+    assert exercises.defined(source) == {"a", "b", "f", "i"} and exercises.used(source) == {"d", "e", "h"}
+
+
+def test_what_was_filled_in_is_kept(tmp_path, capsys):
+    first = exercises.write(tmp_path)
+    first[0].write_text("filled in")
+    assert exercises.write(tmp_path) == [] and first[0].read_text() == "filled in"
+    assert f"kept: {first[0]}" in capsys.readouterr().err
+    assert len(exercises.write(tmp_path, replace=True)) == len(first) and first[0].read_text() != "filled in"
 
 
 def test_questions_inside_answers_stay():

@@ -22,6 +22,15 @@ def test_its_example_runs_and_the_estimate_lies_above_the_bound(monkeypatch):
     assert names["estimate"].mean() > names["bound"].mean()
 
 
+def test_its_two_training_cells_run_as_written(monkeypatch):
+    first, second = (block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "iter_mnist" in block and "resume(" not in block)
+    monkeypatch.setenv("PROBNN_CUT_SHORT", "3")
+    names = {}
+    exec(first, names)
+    exec(second, names)
+    assert names["iter_mnist"].steps == 3
+
+
 @pytest.mark.parametrize("part, said", [("held_out", r"bound (\S+) ± (\S+) on 6,000 held-out"), ("test", r"(\S+) ± (\S+) on the 10,000 test images")])
 def test_its_bounds_are_those_that_the_notebook_stored(part, said):
     mean, error = probnn.mean_and_se(probnn.load(ROOT / "checkpoints/cambridge/c_bounds.pt")["result"][part])
@@ -137,7 +146,7 @@ def test_its_t_sne_values_are_those_of_the_stored_maps():
     assert "final KL {:.4f} ± {:.4f} times scikit-learn's".format(*probnn.mean_and_se(kls[:, 0] / kls[:, 1])) in README
     d2 = probnn.squared_distances(x.double())
     wide, narrow = (probnn.perplexity(probnn.neighbour_probability(d2, sigma)).median() for sigma in (10.0, 10.0**0.5))
-    assert f"has {wide:.0f} effective neighbours, with σ² = 10 {narrow:.0f} (medians)" in README
+    assert f"has {wide:.0f} effective neighbours, with σ² = 10 it has {narrow:.0f} (medians)" in README
 
 
 def test_every_module_is_in_its_map():
