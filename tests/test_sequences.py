@@ -85,6 +85,7 @@ def test_without_a_latent_dimension_it_is_a_language_model():
     assert torch.allclose(sequence[0, :2], later[0, :2])  # a letter's probability does not depend on those after it
 
 
+@pytest.mark.slow
 def test_importance_samples_agree_with_quadrature():
     model = NameEncoder(tiny(d=2, letters=26).float(), hidden=8)
     model.f.output.weight.data *= 4  # so that z matters

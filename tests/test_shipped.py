@@ -14,6 +14,7 @@ from probnn import load, load_mnist, load_surnames, over_batches
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
 PAGE = (SHIPPED / "README.md").read_text()
 CHECKS = {}
+pytestmark = pytest.mark.slow
 
 
 def reproduces(*files):

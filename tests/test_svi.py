@@ -54,6 +54,7 @@ def test_it_returns_the_type_of_an_encoder_also_without_gradients_and_takes_an_e
     assert isinstance(model, GaussianEncoder)
 
 
+@pytest.mark.slow
 def test_a_fitted_q_beats_any_other_in_the_elbo():
     torch.manual_seed(0)
     generator = mlp_generator(2, (20,))
