@@ -191,3 +191,17 @@ def test_the_number_of_mistakes_is_that_of_the_gallery():
 def test_every_command_of_the_makefile_is_explained():
     targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text()).group(1).split()
     assert all(f"make {target}" in README for target in targets)
+
+
+def test_every_number_of_the_table_is_in_its_notebooks_outputs():
+    import nbformat
+
+    rows = re.findall(r"^\|[^|]*\| \[\w+\]\((notebooks/[^)]*\.ipynb)\) \|[^|]*\| ((?:\\\||[^|])*) \|$", README, re.M)
+    assert len(rows) == len(list((ROOT / "notebooks").glob("*/*.ipynb")))
+    for notebook, answer in rows:
+        shown = ""
+        for cell in nbformat.read(ROOT / notebook, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                shown += output.get("text", "") + "".join(str(text) for kind, text in output.get("data", {}).items() if kind.startswith("text/"))
+        for number in re.findall(r"\d+\.\d+|\d+(?= %)", answer):
+            assert number in shown or f"{float(number):g}" in shown, f"{number} is in the README's row of {notebook}, but not in its outputs"
