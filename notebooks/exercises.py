@@ -72,7 +72,7 @@ def frame(source: str) -> str:
             kept.append(line)
         if line.strip() == "check_interrupted()":
             indent = depth
-            kept.append(" " * depth + f"...  # Your turn: one step of training" + (f"; it fills {lists}" if lists else ""))
+            kept.append(" " * depth + "...  # Your turn: one step of training" + (f"; it fills {lists}" if lists else ""))
     return re.sub(r'resume\((f?)"', r'resume(\1"exercises/', "\n".join(kept))
 
 
