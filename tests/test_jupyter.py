@@ -65,10 +65,10 @@ class Kernel:
         printed, errors = "", []
         replies = {}
         while len(replies) < 1 + len(queued):
-            reply = self.client.get_shell_msg(timeout=60)
+            reply = self.client.get_shell_msg(timeout=300)
             replies[reply["parent_header"]["msg_id"]] = reply["content"]["status"]
         while True:
-            message = self.client.get_iopub_msg(timeout=60)
+            message = self.client.get_iopub_msg(timeout=300)
             if message["parent_header"].get("msg_id") != first:
                 continue
             kind, content = message["msg_type"], message["content"]
@@ -167,7 +167,8 @@ def cells(save_every):
 
 def open_notebook(folder, save_every=20.0):
     """A new kernel that has run the notebook from the top, but for its training cell, which is returned beside it."""
-    kernel = Kernel(env={**os.environ, "PROBNN_CHECKPOINTS": str(folder)}, cwd=str(NOTEBOOK.parent))
+    settings = {"PROBNN_CHECKPOINTS": str(folder), "OMP_NUM_THREADS": "1"}  # one thread: other work on the cores cannot stall it
+    kernel = Kernel(env={**os.environ, **settings}, cwd=str(NOTEBOOK.parent))
     *before, train = cells(save_every)
     for source in before:
         status, _, errors, _ = kernel.run(source)
