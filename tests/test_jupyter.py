@@ -167,8 +167,7 @@ def cells(save_every):
 
 def open_notebook(folder, save_every=20.0):
     """A new kernel that has run the notebook from the top, but for its training cell, which is returned beside it."""
-    settings = {"PROBNN_CHECKPOINTS": str(folder), "OMP_NUM_THREADS": "1"}  # one thread: other work on the cores cannot stall it
-    kernel = Kernel(env={**os.environ, **settings}, cwd=str(NOTEBOOK.parent))
+    kernel = Kernel(env={**os.environ, "PROBNN_CHECKPOINTS": str(folder)}, cwd=str(NOTEBOOK.parent))
     *before, train = cells(save_every)
     for source in before:
         status, _, errors, _ = kernel.run(source)
