@@ -8,6 +8,7 @@ PACKAGE = Path(__file__).parents[1] / "src/probnn"
 IMPORTS = {
     "densities": set(),
     "random_streams": set(),
+    "runtime": set(),
     "data": set(),
     "plots": set(),
     "parallel": set(),

@@ -11,6 +11,7 @@ from typing import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from probnn.densities import DiagonalGaussian
 from probnn.likelihood import elbo
@@ -43,7 +44,7 @@ def encode_names(names: Sequence[str]) -> Tensor:
         if foreign:
             raise ValueError(f"expected letters A to Z, got {name!r} with {', '.join(map(repr, foreign))}: write it in capitals, without accents, spaces and signs")
     rows = [torch.tensor([1 + LETTERS.index(letter) for letter in name] + [END]) for name in names]
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=END)
+    return pad_sequence(rows, batch_first=True, padding_value=END)
 
 
 def decode_names(x: Tensor) -> list[str]:
@@ -115,10 +116,11 @@ class NameGenerator(nn.Module):
         if self.training and self.dropout:
             before = before * (torch.rand(*x.shape, 1, device=x.device) >= self.dropout)
         seen = torch.cat([before.expand(*leading, *before.shape), z.unsqueeze(-2).expand(*leading, *x.shape, self.d)], dim=-1)
-        states, _ = self.recurrent(seen.flatten(0, -3))  # -> (... * B, T, hidden)
-        log_p = self.output(states).log_softmax(-1).unflatten(0, (*leading, len(x)))  # -> (..., B, T, letters + 1)
-        chosen = x.expand(*leading, *x.shape).unsqueeze(-1)
-        return log_p.gather(-1, chosen).squeeze(-1) * counted(x)
+        states, _ = self.recurrent(_pack(seen.flatten(0, -3), x))
+        log_p = self.output(states.data).log_softmax(-1)  # -> (letters that count, of all names, letters + 1)
+        chosen = _pack(x.repeat(leading.numel(), 1), x).data.unsqueeze(-1)
+        log_p, _ = pad_packed_sequence(states._replace(data=log_p.gather(-1, chosen).squeeze(-1)), batch_first=True, total_length=x.shape[1])
+        return log_p.unflatten(0, (*leading, len(x)))
 
     def loglik(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats per name: `log_letters` summed, (..., B)."""
@@ -169,14 +171,19 @@ class NameEncoder(nn.Module):
     def forward(self, x: Tensor) -> DiagonalGaussian:
         """q(z|x) for names (B, T): mu and sigma, each (B, d)."""
         check_names(x, self.f.letters)
-        states, _ = self.recurrent(self.embedding(x))  # -> (B, T, hidden)
-        last = counted(x).sum(1) - 1  # where the END is
-        mu, log_variance = self.output(states[torch.arange(len(x), device=x.device), last]).chunk(2, dim=1)
+        _, last = self.recurrent(_pack(self.embedding(x), x))  # -> (1, B, hidden), the state after the END
+        mu, log_variance = self.output(last[0]).chunk(2, dim=1)
         return DiagonalGaussian(mu, torch.exp(log_variance / 2))
 
     def loglik_lb(self, x: Tensor, samples: int = 1) -> Tensor:
         """Lower bound on log p(x), the ELBO with this encoder's q, in nats per name: (B,)."""
         return elbo(self.f.loglik, x, self(x), samples)
+
+
+def _pack(values: Tensor, x: Tensor) -> PackedSequence:
+    """What recurrent layers go through: the values (n * B, T, ...) of the entries that count of names x (B, T), each n times, no padding."""
+    lengths = counted(x).sum(1).cpu()
+    return pack_padded_sequence(values, lengths.repeat(len(values) // len(x)), batch_first=True, enforce_sorted=False)
 
 
 def check_names(x: Tensor, letters: int = 26) -> None:
