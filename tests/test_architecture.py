@@ -9,6 +9,7 @@ IMPORTS = {
     "densities": set(),
     "random_streams": set(),
     "runtime": set(),
+    "precision": set(),
     "data": set(),
     "plots": set(),
     "parallel": set(),

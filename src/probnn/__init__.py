@@ -27,6 +27,7 @@ from probnn.neighbours import (
     symmetric_gauss_neighbour_probability,
 )
 from probnn.parallel import run_all
+from probnn.precision import reduced_precision
 from probnn.quadrature import Quadrature, log_marginal_quadrature, quadrature
 from probnn.random_streams import preserved_random_state
 from probnn.regression import HWiggle, RWiggle, Starts, Wiggle

@@ -1,0 +1,46 @@
+"""Reduced precision, by choice: networks in bfloat16, everything that is a density in float32."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def reduced_precision(model: Model) -> Model:
+    """The model, changed in place, with the layers of its networks computed in bfloat16 where the processor does that fast.
+
+    Parameters, gradients, optimiser, latent variables, densities and sums stay in float32; so do checkpoints, which fit either way. On
+    two cores with bfloat16 units training of the convolutional models is twice as fast. Elsewhere the model is returned as it is.
+
+    Args:
+        model: any of the package's image models, conditional or not, before its optimiser is made.
+
+    Example:
+        >>> model = reduced_precision(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)))
+        >>> model(torch.ones(5, 2)).dtype, model[0].weight.dtype
+        (torch.float32, torch.float32)
+    """
+    if has_bfloat16(next(model.parameters()).device):
+        for network in model.modules():
+            if type(network) is nn.Sequential:
+                network.__class__ = _InBfloat16  # slices of it, and copies, are of this class, too
+        model.to(memory_format=torch.channels_last)
+    return model
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 there: on processors with AVX-512 BF16 or AMX, and on GPUs that compute in it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    checks = (getattr(torch.cpu, name, lambda: False) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return device.type == "cpu" and any(check() for check in checks)
+
+
+class _InBfloat16(nn.Sequential):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return super().forward(x).float()
