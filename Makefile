@@ -5,13 +5,14 @@
 # make exercises   write every notebook without its answers, into exercises/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
 # make studies     train the random starts that Cambridge (e) compares, on all cores (an hour on two)
+# make bench       measure the work against other ways of doing it (ten minutes on two cores that do nothing else)
 # Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
 
 PYTHON ?= python3
 FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
 
-.PHONY: notebooks test test-fast lab report exercises train studies
+.PHONY: notebooks test test-fast lab report exercises train studies bench
 
 notebooks: .venv/ready
 	$(BIN)/python notebooks/execute.py
@@ -36,6 +37,10 @@ train: .venv/ready
 
 studies: .venv/ready
 	$(BIN)/python notebooks/studies.py
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_tsne.py
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "probnn needs Python >= 3.10: make PYTHON=python3.12 ...")'

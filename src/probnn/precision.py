@@ -42,5 +42,6 @@ def has_bfloat16(device: torch.device) -> bool:
 
 class _InBfloat16(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
+        """The layers one after the other in bfloat16, the result in float32."""
         with torch.autocast(x.device.type, torch.bfloat16):
             return super().forward(x).float()

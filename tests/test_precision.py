@@ -1,0 +1,72 @@
+"""Networks in bfloat16 against the same networks in float32."""
+
+import copy
+
+import pytest
+import torch
+
+from probnn import BernoulliImageGenerator, ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder, GaussianEncoder, load, load_mnist, log_marginal, mean_and_se, precision, reduced_precision
+
+
+@pytest.fixture(params=["with bfloat16 units", "without"])
+def units(request, monkeypatch):
+    there = request.param == "with bfloat16 units"
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: there)  # without units autocast is slow, and as right
+    return there
+
+
+def shipped():
+    model = GaussianEncoder(BernoulliImageGenerator(d=4))
+    model.load_state_dict(load("cambridge/c_autoencoder.pt")["model"])
+    return model
+
+
+def test_bounds_and_likelihoods_differ_by_less_than_their_standard_errors(units):
+    model, x = shipped(), load_mnist("test").images[:1000]
+    reduced = reduced_precision(shipped())
+    for measure in (lambda model, x: model.loglik_lb(x), lambda model, x: log_marginal(model.f.loglik, x[:200], model(x[:200]), 20).estimate):
+        values = []
+        for m in (model, reduced):
+            torch.manual_seed(0)
+            with torch.no_grad():
+                values.append(measure(m, x))
+        assert all(value.dtype == torch.float32 for value in values)
+        difference, _ = mean_and_se(values[1] - values[0])
+        assert abs(difference) < mean_and_se(values[0])[1] / 10
+        assert units != torch.equal(*values)
+
+
+def test_gradients_are_in_float32_and_point_the_same_way(units):
+    gradients = []
+    for model in (shipped(), reduced_precision(shipped())):
+        torch.manual_seed(0)
+        model.loglik_lb(load_mnist("test").images[:100]).mean().backward()
+        assert all(p.grad.dtype == p.dtype == torch.float32 for p in model.parameters())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.999
+
+
+def test_weights_fit_either_way_and_copies_stay_reduced(units):
+    reduced = copy.deepcopy(reduced_precision(shipped()))
+    plain = GaussianEncoder(BernoulliImageGenerator(d=4))
+    plain.load_state_dict(reduced.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), shipped().state_dict().values()))
+    z = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(reduced.f.logits(z), plain.f.logits(z)) != units
+    torch.testing.assert_close(reduced.f(z), plain.f(z), rtol=0, atol=0.05)
+
+
+def test_conditional_models_can_be_reduced(units):
+    torch.manual_seed(0)
+    model = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))
+    x, y = load_mnist("test").images[:50], load_mnist("test").labels[:50]
+    bounds = []
+    for m in (model, reduced_precision(copy.deepcopy(model))):
+        torch.manual_seed(1)
+        bounds.append(m.loglik_lb(x, y))
+    torch.testing.assert_close(*bounds, rtol=1e-2, atol=0)
+
+
+def test_what_has_no_units_is_told_apart():
+    assert not precision.has_bfloat16(torch.device("meta"))
+    assert precision.has_bfloat16(torch.device("cpu")) in (True, False)
