@@ -120,7 +120,7 @@ def main() -> None:
             seconds, results[who] = run()
             return seconds
 
-        compare(f"{SAMPLES}-sample log p(x) of {IMAGES} images", lambda: timed("ours", lambda: score(images, SAMPLES)), lambda: timed("theirs", lambda: theirs(baselines.monte_carlo_log_likelihood, images, SAMPLES)), rounds)
+        compare(f"{SAMPLES}-sample log p(x) of {IMAGES} images", lambda: timed("ours", lambda: score(images, SAMPLES)), lambda: timed("theirs", lambda: theirs(baselines.monte_carlo_log_likelihood, IMAGES, SAMPLES)), rounds)
         print("  (ours minus theirs: {:.3f} ± {:.3f} nats per image)".format(*mean_and_se(results["ours"] - results["theirs"])), file=sys.stderr)
         compare("regression, 3,000 steps", lambda: regression(x, y, 3000), lambda: theirs(baselines.regression, x, y, 3000), rounds)
 
