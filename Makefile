@@ -41,6 +41,7 @@ studies: .venv/ready
 bench: .venv/ready
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_tsne.py
+	$(BIN)/python benchmarks/growth.py
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "probnn needs Python >= 3.10: make PYTHON=python3.12 ...")'

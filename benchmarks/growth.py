@@ -1,0 +1,57 @@
+"""How cost grows: Monte Carlo log likelihood against samples and images, t-SNE against points. Writes growth.png beside this file.
+
+    python benchmarks/growth.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Callable
+
+import torch
+from baselines import trained
+from matplotlib import pyplot as plt
+
+from probnn import TsneObjective, load_mnist, log_marginal, over_batches, symmetric_gauss_neighbour_probability
+
+HERE = Path(__file__).resolve().parent
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """The median of three runs after a warm-up."""
+    times = []
+    for _ in range(4):
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[1:])
+
+
+def main() -> None:
+    model, images = trained(), load_mnist("test").images
+    score = lambda n, k: seconds(lambda: over_batches(lambda x: log_marginal(model.f.loglik, x, model(x), k), images[:n]))  # noqa: E731
+    curves = {
+        "100 images, K samples each": ([10, 30, 100, 300, 1000], lambda k: score(100, k)),
+        "N images, 10 samples each": ([100, 300, 1000, 3000, 10_000], lambda n: score(n, 10)),
+        "t-SNE of N points, one exact step": ([250, 500, 1000, 2000, 4000], lambda n: step_of_tsne(images[:n].flatten(1))),
+    }
+    fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+    for name, (sizes, cost) in curves.items():
+        costs = [cost(size) for size in sizes]
+        slope = torch.linalg.lstsq(torch.tensor(sizes).log()[-3:, None] ** torch.tensor([0, 1]), torch.tensor(costs).log()[-3:, None]).solution[1].item()
+        ax.loglog(sizes, costs, marker="o", label=f"{name}: slope {slope:.2f} (last three)")
+        print(name, dict(zip(sizes, (round(cost, 4) for cost in costs))), f"slope {slope:.2f}", flush=True)
+    ax.set(xlabel="K or N", ylabel="seconds (two cores)", title="How cost grows")
+    ax.legend(fontsize=8)
+    fig.savefig(HERE / "growth.png", dpi=100)
+
+
+def step_of_tsne(x: torch.Tensor) -> float:
+    objective, y = TsneObjective(symmetric_gauss_neighbour_probability(x, wanted=30.0)), torch.randn(len(x), 2)
+    return seconds(lambda: objective.gradient(y))
+
+
+if __name__ == "__main__":
+    main()
