@@ -44,7 +44,8 @@ def main() -> None:
         ax.loglog(sizes, costs, marker="o", label=f"{name}: slope {slope:.2f} (last three)")
         print(name, dict(zip(sizes, (round(cost, 4) for cost in costs))), f"slope {slope:.2f}", flush=True)
     ax.set(xlabel="K or N", ylabel="seconds (two cores)", title="How cost grows")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="lower right")
+    ax.set_ylim(bottom=2e-5)
     fig.savefig(HERE / "growth.png", dpi=100)
 
 
