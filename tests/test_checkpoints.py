@@ -4,10 +4,9 @@ import datetime
 import os
 import pickle
 import signal
-import subprocess
-import sys
-import textwrap
 import time
+from contextlib import suppress
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -16,33 +15,42 @@ from torch import nn, optim
 
 from probnn import CheckpointError, Interruptable, Interrupted, enumerate_cycle, load, resume, save, ship, stored
 
-TRAINING = textwrap.dedent(
-    """
-    import os, signal, sys, torch
-    from torch import nn, optim
-    from probnn import enumerate_cycle, resume, Interruptable
 
-    torch.manual_seed(0)
-    model = nn.Linear(50, 50)
-    optimizer = optim.Adam(model.parameters())
-    batches = enumerate_cycle(torch.randn(40, 50), batch_size=4, epochs=30)
-    history = []
-    print(resume(sys.argv[1], model=model, optimizer=optimizer, batches=batches, history=history, save_every=0), flush=True)
-    with Interruptable() as check_interrupted:
-        for position, x in batches:
-            check_interrupted()
-            loss = (model(x) - torch.randn(50)).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            history.append(loss.item())
-    torch.save([model.state_dict(), optimizer.state_dict(), history], sys.argv[1] + ".end")
-    """
-)
+def train(path, said):
+    """A training that writes its checkpoint at every step, as a process of its own; sends what `resume` says, and in the end an error, if any."""
+    try:
+        torch.manual_seed(0)
+        model = nn.Linear(50, 50)
+        optimizer = optim.Adam(model.parameters())
+        batches = enumerate_cycle(torch.randn(40, 50), batch_size=4, epochs=30)
+        history = []
+        said.send(resume(path, model=model, optimizer=optimizer, batches=batches, history=history, save_every=0))
+        with Interruptable() as check_interrupted:
+            for position, x in batches:
+                check_interrupted()
+                loss = (model(x) - torch.randn(50)).square().mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                history.append(loss.item())
+        torch.save([model.state_dict(), optimizer.state_dict(), history], f"{path}.end")
+    except KeyboardInterrupt:  # Interrupted is one
+        pass
+    except BaseException as error:
+        said.send(repr(error))
+        raise
+
+
+PROCESSES = get_context("forkserver")  # new processes from one that has imported everything and done nothing
+PROCESSES.set_forkserver_preload(["probnn", "torch._dynamo"])
 
 
 def start(path):
-    return subprocess.Popen([sys.executable, "-c", TRAINING, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard, said = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=train, args=(path, said))
+    process.start()
+    said.close()
+    return process, heard
 
 
 def end_of(path):
@@ -53,18 +61,20 @@ def end_of(path):
 
 @pytest.mark.slow
 def test_processes_killed_at_any_moment_lose_nothing_and_change_nothing(tmp_path):
-    alone = start(tmp_path / "alone.pt")
-    errors = alone.communicate()[1]
-    assert alone.returncode == 0, errors
+    alone, heard = start(tmp_path / "alone.pt")
+    alone.join()
+    assert alone.exitcode == 0 and heard.recv() == "starts at epoch 0"
     delays, kills, resumed = torch.rand(100, generator=torch.Generator().manual_seed(1)), 0, []
     while not (tmp_path / "killed.pt.end").exists():
-        process = start(tmp_path / "killed.pt")
-        resumed.append(process.stdout.readline())  # it writes a file at every step: most kills fall into a write
+        process, heard = start(tmp_path / "killed.pt")
+        resumed.append(heard.recv())  # it writes a file at every step: most kills fall into a write
         time.sleep(0.03 * (1 + kills) * (0.5 + delays[kills].item()))  # longer each time, to get to the end
-        how = signal.SIGKILL if kills % 2 == 0 else signal.SIGINT
-        process.send_signal(how)
-        process.communicate()
+        with suppress(ProcessLookupError):  # it has come to its end
+            os.kill(process.pid, signal.SIGKILL if kills % 2 == 0 else signal.SIGINT)
+        process.join()
         kills += 1
+        with suppress(EOFError):  # nothing more was said
+            pytest.fail(heard.recv())
         if (tmp_path / "in-progress/killed.pt").exists():
             load(tmp_path / "in-progress/killed.pt")  # whole, whatever happened
     assert kills >= 3 and any("goes on at epoch" in line for line in resumed)
