@@ -6,7 +6,6 @@ import pickle
 import signal
 import time
 from contextlib import suppress
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -41,13 +40,9 @@ def train(path, said):
         raise
 
 
-PROCESSES = get_context("forkserver")  # new processes from one that has imported everything and done nothing
-PROCESSES.set_forkserver_preload(["probnn", "torch._dynamo"])
-
-
-def start(path):
-    heard, said = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=train, args=(path, said))
+def start(processes, path):
+    heard, said = processes.Pipe(duplex=False)
+    process = processes.Process(target=train, args=(path, said))
     process.start()
     said.close()
     return process, heard
@@ -60,13 +55,13 @@ def end_of(path):
 
 
 @pytest.mark.slow
-def test_processes_killed_at_any_moment_lose_nothing_and_change_nothing(tmp_path):
-    alone, heard = start(tmp_path / "alone.pt")
+def test_processes_killed_at_any_moment_lose_nothing_and_change_nothing(processes, tmp_path):
+    alone, heard = start(processes, tmp_path / "alone.pt")
     alone.join()
     assert alone.exitcode == 0 and heard.recv() == "starts at epoch 0"
     delays, kills, resumed = torch.rand(100, generator=torch.Generator().manual_seed(1)), 0, []
     while not (tmp_path / "killed.pt.end").exists():
-        process, heard = start(tmp_path / "killed.pt")
+        process, heard = start(processes, tmp_path / "killed.pt")
         resumed.append(heard.recv())  # it writes a file at every step: most kills fall into a write
         time.sleep(0.03 * (1 + kills) * (0.5 + delays[kills].item()))  # longer each time, to get to the end
         with suppress(ProcessLookupError):  # it has come to its end

@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-import multiprocessing
 import os
 import re
 import shutil
@@ -189,16 +188,6 @@ def apply(mistake, folder):
     assert text.count(mistake.right) == 1, f"{mistake.file} holds these lines {text.count(mistake.right)} times, not once: {mistake.right}"
     (source / mistake.file).write_text(text.replace(mistake.right, mistake.wrong))
     return folder
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """New processes that need not import torch again, where the system can do that."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torchvision", "matplotlib.pyplot", "pandas", "scipy.stats", "sklearn.manifold"])
-    return context
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.title)
