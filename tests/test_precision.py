@@ -1,6 +1,9 @@
 """Networks in bfloat16 against the same networks in float32."""
 
 import copy
+import platform
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -69,4 +72,9 @@ def test_conditional_models_can_be_reduced(units):
 
 def test_what_has_no_units_is_told_apart():
     assert not precision.has_bfloat16(torch.device("meta"))
-    assert precision.has_bfloat16(torch.device("cpu")) in (True, False)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists() or platform.machine() != "x86_64", reason="the processor's list of units is elsewhere")
+def test_units_are_those_that_the_processor_lists():
+    listed = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M).group(1).split()
+    assert precision.has_bfloat16(torch.device("cpu")) == bool({"avx512_bf16", "amx_tile"} & set(listed))
