@@ -80,6 +80,20 @@ def test_the_courseworks_weights_give_the_courseworks_posterior_and_bound(pair):
     torch.testing.assert_close(mine, theirs.loglik_lb(IMAGES), rtol=1e-4, atol=0)
 
 
+def test_the_gradients_are_the_courseworks_and_come_back_in_the_layout_of_the_images(pair):
+    ours, theirs = pair
+    layouts = []
+    pooling = ours.g[3].register_full_backward_hook(lambda module, inputs, outputs: layouts.append(outputs[0].is_contiguous(memory_format=torch.channels_last)))
+    for model in pair:
+        torch.manual_seed(1)
+        model.zero_grad()
+        model.loglik_lb(IMAGES).sum().backward()
+    pooling.remove()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, other.grad, rtol=1e-3, atol=1e-3 * other.grad.abs().max().item())
+    assert layouts == [True]
+
+
 @torch.no_grad()
 def test_the_likelihood_is_finite_where_the_courseworks_is_not(pair):
     ours, theirs = pair
