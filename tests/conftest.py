@@ -1,5 +1,8 @@
+import importlib.util
 import multiprocessing.forkserver
 import os
+import shutil
+import sys
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -25,3 +28,16 @@ def processes():
         patch.setenv("OMP_NUM_THREADS", "1")
         multiprocessing.forkserver.ensure_running()
     return context
+
+
+@pytest.fixture(scope="session")
+def pretended(tmp_path_factory):
+    """The environment in which a new process has the device that `pretended/pretended_device.py` describes; empty where that cannot be compiled."""
+    if not sys.platform.startswith("linux") or shutil.which("g++") is None:
+        return {}
+    spec = importlib.util.spec_from_file_location("pretended_device", Path(__file__).parent / "pretended/pretended_device.py")
+    device = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(device)
+    folder = tmp_path_factory.mktemp("pretended")
+    device.build(folder)
+    return {"PYTHONPATH": str(folder), "PROBNN_DEVICE": "pretended"}

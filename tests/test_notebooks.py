@@ -1,4 +1,4 @@
-"""Every notebook runs from a fresh kernel, twice: from the shipped checkpoints, and with everything trained, cut short."""
+"""Every notebook runs from a fresh kernel, twice: from the shipped checkpoints, and with everything trained, cut short, on another device."""
 
 import importlib.util
 import json
@@ -41,9 +41,10 @@ def empty(tmp_path_factory):
 
 @pytest.mark.notebook
 @pytest.mark.parametrize("name", NAMES)
-def test_it_runs_with_every_training_cell_executed(name, empty, tmp_path, monkeypatch):
-    monkeypatch.setenv("PROBNN_CHECKPOINTS", str(empty))
-    monkeypatch.setenv("PROBNN_CUT_SHORT", "3")
+def test_it_runs_with_every_training_cell_executed_and_on_the_device_that_is_set(name, empty, pretended, tmp_path, monkeypatch):
+    settings = {"PROBNN_CHECKPOINTS": str(empty), "PROBNN_CUT_SHORT": "3", **pretended}
+    for setting, value in settings.items():
+        monkeypatch.setenv(setting, value)
     execute.execute(NOTEBOOKS / name, tmp_path / name)
 
 

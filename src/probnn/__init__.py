@@ -15,6 +15,7 @@ from probnn.densities import (
     sample_continuous_bernoulli,
     sample_normal,
 )
+from probnn.devices import use_device
 from probnn.explorer import explore
 from probnn.halves import BOTTOM, TOP, bottom_half, half_loglik, top_half
 from probnn.likelihood import MonteCarlo, elbo, log_joint, log_marginal, log_weights, mean_and_se, over_batches

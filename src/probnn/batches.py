@@ -110,7 +110,8 @@ class LoaderBatches(Batches):
         return len(self._loader.dataset)
 
     def draw_order(self, generator: torch.Generator | None) -> list:
-        order = list(self._loader.batch_sampler)
+        with torch.device("cpu"):  # samplers have generators of the CPU, whatever the default device
+            order = list(self._loader.batch_sampler)
         if generator is not None:
             order = [order[i] for i in torch.randperm(len(order), generator=generator, device="cpu").tolist()]
         if self._loader.num_workers:  # which worker will draw a batch is not known: a seed for each batch

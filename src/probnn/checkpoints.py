@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from probnn.devices import to_default_device
+
 MARK = "probnn checkpoint"
 
 
@@ -60,7 +62,7 @@ def save(path: str | Path, **parts: Any) -> None:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """The states of the parts in a checkpoint, by name, tensors on the CPU. Runs no code from the file (`weights_only=True`).
+    """The states of the parts in a checkpoint, by name, tensors on the default device. Runs no code from the file (`weights_only=True`).
 
     Args:
         path: as for `resume`; the file in progress has precedence over the shipped one.
@@ -73,11 +75,11 @@ def load(path: str | Path) -> dict[str, Any]:
     path = next((candidate for candidate in (in_progress(shipped), shipped) if candidate.exists()), None)
     if path is None:
         raise FileNotFoundError(f"expected a checkpoint at {shipped}, got no file: train that model first, or name another file")
-    return read(path)
+    return to_default_device(read(path))
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `load` returns, of exactly this file."""
+    """What `load` returns, of exactly this file, with tensors on the CPU."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged archive or a refused pickle raises
@@ -134,7 +136,7 @@ def _plain(value: Any, where: str) -> Any:
         items = [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, Tensor):
-        value = value.detach().as_subclass(Tensor)
+        value = value.detach().cpu().as_subclass(Tensor)
         whole = value.untyped_storage().nbytes() > value.nbytes  # a view would be written with all that it is a view of
         return value.clone() if whole else value
     if type(value) in (bool, int, float, str, type(None)):

@@ -20,6 +20,8 @@ import torch
 import torchvision
 from torch import Tensor
 
+from probnn.devices import to_default_device
+
 DATA = Path(os.environ.get("PROBNN_DATA", Path(__file__).resolve().parents[2] / "data"))
 
 SHA256 = {  # of the uncompressed files
@@ -98,7 +100,7 @@ def load_mnist(part: str, pixels: str = "grey", generator: torch.Generator | Non
     slices = {"first": slice(0, 10_000), "second": slice(10_000, 20_000)}
     chosen = held_out_split()[part == "held_out"] if part in ("fit", "held_out") else slices.get(part, slice(None))
     raw, labels = dataset.data[chosen][:MOST], dataset.targets[chosen][:MOST]
-    return LabelledImages(treat_pixels(raw[:, None].float().div_(255), pixels, generator), labels)
+    return to_default_device(LabelledImages(treat_pixels(raw[:, None].float().div_(255), pixels, generator), labels))
 
 
 def treat_pixels(grey: Tensor, pixels: str, generator: torch.Generator | None = None) -> Tensor:
@@ -181,10 +183,9 @@ def unpack_mnist() -> None:
         DataError: naming the file, what was expected, what was found, and the command that repairs it.
     """
     for name, sha256 in SHA256.items():
-        if not name.startswith("MNIST"):
-            continue
-        path = DATA / name
-        _verified(path, sha256) if path.exists() else _unpack(path, sha256)
+        if name.startswith("MNIST"):
+            path = DATA / name
+            _verified(path, sha256) if path.exists() else _unpack(path, sha256)
 
 
 def _unpack(path: Path, sha256: str) -> None:

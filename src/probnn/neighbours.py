@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from probnn.devices import in_float64
+
 
 def squared_distances(x: Tensor) -> Tensor:
     """|x_i - x_j|^2 for all pairs, as |x_i|^2 + |x_j|^2 - 2 x_i.x_j of the centred x: a matrix product instead of N x N x D differences.
@@ -92,7 +94,7 @@ def sigma_for_perplexity(d2: Tensor, wanted: float, tolerance: float = 1e-5, rou
     check_distances(d2)
     if not 1 < wanted < len(d2) - 1:
         raise ValueError(f"expected a perplexity above 1 and below N - 1 = {len(d2) - 1}, got {wanted:g}: take fewer neighbours, or more points")
-    exact = d2.double()
+    exact = in_float64(d2)
     others = exact + torch.diag(torch.full((len(d2),), torch.inf, dtype=exact.dtype, device=exact.device))
     nearest = others.amin(1, keepdim=True)
     alike = (others - nearest <= 1e-12 * exact.max()).sum(1)  # even sigma -> 0 leaves all of the nearest equally likely
@@ -107,7 +109,7 @@ def sigma_for_perplexity(d2: Tensor, wanted: float, tolerance: float = 1e-5, rou
         low, high = torch.where(found < wanted, log_sigma, low), torch.where(found < wanted, high, log_sigma)
         if ((found - wanted).abs() < tolerance * wanted).all():
             break
-    return log_sigma.exp().to(d2.dtype)
+    return log_sigma.exp().to(d2)
 
 
 def symmetric_gauss_neighbour_probability(x: Tensor, sigma: Tensor | float | None = None, wanted: float | None = None) -> Tensor:

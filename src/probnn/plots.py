@@ -143,7 +143,7 @@ def mass_levels(log_density: Tensor, masses: Sequence[float] = (0.5, 0.9, 0.99))
     """
     if not all(0 < mass < 1 for mass in masses):
         raise ValueError(f"expected shares between 0 and 1, got {list(masses)}")
-    ordered = log_density.detach().double().flatten().sort(descending=True).values
+    ordered = log_density.detach().cpu().double().flatten().sort(descending=True).values
     held = (ordered - ordered[0]).exp().cumsum(0)
     return [ordered[int((held < mass * held[-1]).sum())].item() for mass in masses]
 

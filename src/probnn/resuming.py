@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from probnn.checkpoints import CheckpointError, checkpoint_folder, get_state, in_progress, plain, read, save, set_state
+from probnn.devices import to_default_device
 from probnn.training import Cycle, enumerate_cycle  # noqa: F401 (for the examples)
 
 
@@ -93,7 +94,7 @@ def stored(path: str | Path, compute: Callable[[], dict[str, Tensor]], **made_fr
         if candidate.exists():
             content = read(candidate)
             if content.get("made_from") == {"sha256": fingerprint}:
-                return content["result"]
+                return to_default_device(content["result"])
     result = compute()
     save(in_progress(shipped), result=result, made_from={"sha256": fingerprint})
     return result

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from probnn.densities import DiagonalGaussian
+from probnn.devices import to_default_device
 from probnn.likelihood import elbo
 
 END = 0
@@ -43,8 +44,8 @@ def encode_names(names: Sequence[str]) -> Tensor:
         foreign = sorted(set(name) - set(LETTERS))
         if foreign:
             raise ValueError(f"expected letters A to Z, got {name!r} with {', '.join(map(repr, foreign))}: write it in capitals, without accents, spaces and signs")
-    rows = [torch.tensor([1 + LETTERS.index(letter) for letter in name] + [END]) for name in names]
-    return pad_sequence(rows, batch_first=True, padding_value=END)
+    rows = [torch.tensor([1 + LETTERS.index(letter) for letter in name] + [END], device="cpu") for name in names]
+    return to_default_device(pad_sequence(rows, batch_first=True, padding_value=END))
 
 
 def decode_names(x: Tensor) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from probnn.devices import has_float64
 from probnn.neighbours import check_distances, check_points, squared_distances
 
 BLOCK = 2**16  # pairs per block: a quarter of a megabyte in float32
@@ -59,12 +60,12 @@ def pca_start(x: Tensor, scale: float = 1e-4) -> Tensor:
         tensor(1.0000e-04)
     """
     check_points(x, "x")
-    centred = (x - x.mean(0)).double()
+    centred = (x - x.mean(0)).cpu().double()
     _, vectors = torch.linalg.eigh(centred.T @ centred)
     axes = vectors[:, -2:].flip(1)
     axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # eigenvectors have no sign of their own
     points = centred @ axes
-    return (scale * points / points[:, 0].std()).to(x.dtype)
+    return (scale * points / points[:, 0].std()).to(x)
 
 
 class TsneObjective:
@@ -95,7 +96,8 @@ class TsneObjective:
         self._left, self._right = P.new_ones(n, 4), P.new_ones(4, n)
         self._y1 = P.new_ones(n, 3)
         self._attraction, self._repulsion = (P.new_empty(n, 3) for _ in range(2))
-        self._negative_entropy = -torch.special.entr(P).sum(dtype=torch.float64).item()  # sum p log p, with 0 log 0 = 0
+        self._wide = torch.float64 if has_float64(P.device) else P.dtype
+        self._negative_entropy = -torch.special.entr(P).sum(dtype=self._wide).item()  # sum p log p, with 0 log 0 = 0
 
     @torch.no_grad()
     def gradient(self, y: Tensor, exaggeration: float = 1.0) -> Tensor:
@@ -111,7 +113,7 @@ class TsneObjective:
         Raises:
             ValueError: if y has another shape or type.
         """
-        total = torch.zeros((), dtype=torch.float64, device=y.device)
+        total = torch.zeros((), dtype=self._wide, device=y.device)
         for rows, weights in self._blocks(y):
             products = torch.mul(self.P[rows], weights, out=self._products[: len(weights)])
             torch.mm(products, self._y1, out=self._attraction[rows])  # sum_j p_ij w_ij (y_j, 1)
@@ -123,7 +125,7 @@ class TsneObjective:
     @torch.no_grad()
     def kl(self, y: Tensor) -> float:
         """KL(P || Q) in nats: of the true P, whether or not the gradient was exaggerated."""
-        total, cross = (torch.zeros((), dtype=torch.float64, device=y.device) for _ in range(2))
+        total, cross = (torch.zeros((), dtype=self._wide, device=y.device) for _ in range(2))
         for rows, weights in self._blocks(y):
             total += weights.sum()
             cross -= torch.mul(self.P[rows], weights.log(), out=self._products[: len(weights)]).sum()

@@ -1,0 +1,82 @@
+"""Where tensors live: one setting for everything that is made without saying where."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def use_device(name: str | None = None) -> torch.device:
+    """Has models, data and loaded results live on this device from now on, unless told otherwise: call it before making any.
+
+    Data loaders, `load` and `stored` of this package follow it, as torch's own constructors do (`torch.set_default_device`).
+    On a processor nothing changes.
+
+    Args:
+        name: "cuda", "mps" or "cpu"; by default what PROBNN_DEVICE names, else a GPU if there is one, else "cpu".
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: if there is no such device here.
+
+    Example:
+        >>> use_device("cpu")
+        device(type='cpu')
+    """
+    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    name = name or os.environ.get("PROBNN_DEVICE") or found
+    try:
+        device = torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:  # not compiled in, no driver, no such name
+        raise ValueError(f"expected a device that is here, such as {found!r}, got {name!r} ({str(error).splitlines()[0]})") from None
+    if device != torch.get_default_device():
+        torch.set_default_device(device)
+    return device
+
+
+def to_default_device(value: Any) -> Any:
+    """The value with all tensors in it, however deep in dicts, lists and tuples, on the default device.
+
+    Example:
+        >>> to_default_device({"scores": [torch.zeros(2)], "samples": 100})
+        {'scores': [tensor([0., 0.])], 'samples': 100}
+    """
+    if isinstance(value, Tensor):
+        return value.to(torch.get_default_device())
+    if isinstance(value, dict):
+        return {key: to_default_device(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = map(to_default_device, value)
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def in_float64(x: Tensor) -> Tensor:
+    """x in float64: where it is, or on the CPU if there is no float64 where it is.
+
+    Example:
+        >>> in_float64(torch.ones(2)).dtype
+        torch.float64
+    """
+    return x.to(x.device if has_float64(x.device) else "cpu", torch.float64)
+
+
+@cache
+def has_float64(device: torch.device) -> bool:
+    """Whether there is float64 on this device. Apple's GPUs have none.
+
+    Example:
+        >>> has_float64(torch.device("cpu"))
+        True
+    """
+    try:
+        torch.zeros((), dtype=torch.float64, device=device)
+    except (TypeError, RuntimeError):
+        return False
+    return True
