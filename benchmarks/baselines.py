@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from typing import Callable
 
 import numpy as np
 import torch
 from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from probnn import BernoulliImageGenerator, GaussianEncoder, load, mlp_encoder, mlp_generator, mnist_dataset
+from probnn import Autoencoder, BernoulliImageGenerator, ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder, GaussianEncoder, load, mlp_encoder, mlp_generator, mnist_dataset
 
 
 class Generator(nn.Module):
@@ -51,6 +52,7 @@ MODELS = {
     "Toronto": lambda: mlp_encoder(mlp_generator(2, (500,), nn.Tanh), (500,), nn.Tanh),
     "Oslo 2": lambda: mlp_encoder(mlp_generator(10, (64, 128)), (128, 64)),
     "2-D": lambda: mlp_encoder(mlp_generator(2, (128, 256)), (256, 128)),
+    "PyTorch": lambda: mlp_encoder(mlp_generator(20)),
 }
 
 
@@ -60,22 +62,34 @@ def dataset() -> Dataset:
     return mnist_dataset()
 
 
+def network(model: str, ours: bool = False) -> tuple[nn.Module, Callable]:
+    """A network by its name, and its loss of a batch; with the worked answers' likelihoods, or with ours."""
+    if model in ("Oslo 1", "2-D autoencoder"):
+        net = Autoencoder(32, (128,)) if model == "Oslo 1" else Autoencoder(2, (256, 128), nn.ReLU, nn.Identity)
+        return net, lambda imgs, lbls: nn.functional.mse_loss(net(imgs)[1], imgs)
+    if model == "conditional":
+        net = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))
+        return net, lambda imgs, lbls: -net.loglik_lb(imgs, lbls).mean()
+    vae = MODELS[model]() if ours else Encoder(MODELS[model]())
+    return vae, lambda imgs, lbls: -vae.loglik_lb(imgs).mean()
+
+
 def train(model: str, batch_size: int, steps: int) -> float:
     """The training loop: DataLoader, float32, plain Adam. Seconds for that many steps, after three to warm up."""
     torch.manual_seed(0)
-    vae = Encoder(MODELS[model]())
-    optimizer = optim.Adam(vae.parameters())
+    net, loss_of = network(model)
+    optimizer = optim.Adam(net.parameters())
     begin = 0.0
-    for step, (imgs, _) in enumerate(DataLoader(dataset(), batch_size=batch_size, shuffle=True)):
+    for step, (imgs, lbls) in enumerate(DataLoader(dataset(), batch_size=batch_size, shuffle=True)):
         if step == 3:
             begin = time.perf_counter()
         if step == 3 + steps:
             break
         optimizer.zero_grad()
-        loglik_lb = vae.loglik_lb(imgs).mean()
-        (-loglik_lb).backward()
+        loss = loss_of(imgs, lbls)
+        loss.backward()
         optimizer.step()
-        loglik_lb.item()
+        loss.item()
     return time.perf_counter() - begin
 
 
@@ -143,4 +157,27 @@ def regression(x: torch.Tensor, y: torch.Tensor, steps: int) -> float:
         kept["loglik"].append(loglik)
         (-loglik).backward()
         optimiser.step()
+    return time.perf_counter() - begin
+
+
+def tsne(images: torch.Tensor, steps: int, sigma: float = 10.0, learning_rate: float = 10.0) -> float:
+    """The exercise's loop, with both sets of probabilities computed from all differences in every step. Seconds."""
+
+    def differences(points):
+        return (points[:, None] - points[None]).square().sum(2)
+
+    off_diagonal = 1 - torch.eye(len(images))
+    map_points = torch.randn(len(images), 2, requires_grad=True)
+    begin = time.perf_counter()
+    for _ in range(steps):
+        p = torch.exp(-differences(images.flatten(1)) / (2 * sigma**2)) * off_diagonal
+        p = p / p.sum(1, keepdim=True)
+        p_ij = (p + p.T) / (2 * len(p))
+        q = off_diagonal / (1 + differences(map_points))
+        q_ij = q / q.sum()
+        loss = (p_ij * ((p_ij + 1e-30) / (q_ij + 1e-30)).log()).sum()
+        loss.backward()
+        with torch.no_grad():
+            map_points -= learning_rate * map_points.grad
+            map_points.grad.zero_()
     return time.perf_counter() - begin

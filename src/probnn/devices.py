@@ -17,7 +17,8 @@ def use_device(name: str | None = None) -> torch.device:
     On a processor nothing changes.
 
     Args:
-        name: "cuda", "mps" or "cpu"; by default what PROBNN_DEVICE names, else a GPU if there is one, else "cpu".
+        name: "cuda", "mps" or "cpu"; by default what PROBNN_DEVICE names, else "cuda" if that is there, else "cpu". Apple's "mps" is
+            used if it is named: not every operation exists there.
 
     Returns:
         The device.
@@ -29,11 +30,11 @@ def use_device(name: str | None = None) -> torch.device:
         >>> use_device("cpu")
         device(type='cpu')
     """
-    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    found = "cuda" if torch.cuda.is_available() else "cpu"
     name = name or os.environ.get("PROBNN_DEVICE") or found
     try:
         device = torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:  # not compiled in, no driver, no such name
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # not compiled in, no driver, no such name
         raise ValueError(f"expected a device that is here, such as {found!r}, got {name!r} ({str(error).splitlines()[0]})") from None
     if device != torch.get_default_device():
         torch.set_default_device(device)
