@@ -40,6 +40,7 @@ studies: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_coursework.py
 	$(BIN)/python benchmarks/bench_tsne.py
 	$(BIN)/python benchmarks/growth.py
 

@@ -1,6 +1,6 @@
 """The coursework's own ways, written out plainly: what the package is measured against. Not for use.
 
-The networks are those of the package, so that nothing but the way of working differs. `bench_training.py` calls these in a process of their
+The networks have the layers and weights of the package's, so that nothing but the way of working differs. `bench_training.py` calls these in a process of their
 own, whose allocator is left as it is.
 """
 
@@ -18,12 +18,18 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from probnn import Autoencoder, BernoulliImageGenerator, ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder, GaussianEncoder, load, mlp_encoder, mlp_generator, mnist_dataset
 
 
+def as_written(network: nn.Sequential) -> nn.Sequential:
+    """The same layers and weights as the coursework writes them: in torch's default layout."""
+    plain = nn.Sequential(*(nn.Flatten(1) if isinstance(layer, nn.Flatten) else layer for layer in network))
+    return plain.to(memory_format=torch.contiguous_format)
+
+
 class Generator(nn.Module):
     """The worked answers' BernoulliImageGenerator: probabilities, and logarithms of them. Takes its network from the package's model."""
 
     def __init__(self, model: BernoulliImageGenerator):
         super().__init__()
-        self.f = model.f
+        self.f = as_written(model.f)
 
     def loglik(self, x, z):
         xr = self.f(z)
@@ -35,7 +41,7 @@ class Encoder(nn.Module):
 
     def __init__(self, model: GaussianEncoder):
         super().__init__()
-        self.d, self.f, self.g = model.d, Generator(model.f), model.g
+        self.d, self.f, self.g = model.d, Generator(model.f), as_written(model.g)
 
     def forward(self, x):
         out = self.g(x)
@@ -69,6 +75,7 @@ def network(model: str, ours: bool = False) -> tuple[nn.Module, Callable]:
         return net, lambda imgs, lbls: nn.functional.mse_loss(net(imgs)[1], imgs)
     if model == "conditional":
         net = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))
+        net.f.f = net.f.f if ours else as_written(net.f.f)
         return net, lambda imgs, lbls: -net.loglik_lb(imgs, lbls).mean()
     vae = MODELS[model]() if ours else Encoder(MODELS[model]())
     return vae, lambda imgs, lbls: -vae.loglik_lb(imgs).mean()
