@@ -2,6 +2,7 @@ import importlib.util
 import multiprocessing.forkserver
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,5 +40,8 @@ def pretended(tmp_path_factory):
     device = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(device)
     folder = tmp_path_factory.mktemp("pretended")
-    device.build(folder)
+    try:
+        device.build(folder)
+    except subprocess.CalledProcessError:  # its message is on the screen; another compiler, or a torch whose headers differ
+        return {}
     return {"PYTHONPATH": str(folder), "PROBNN_DEVICE": "pretended"}

@@ -41,7 +41,7 @@ def test_tensors_are_found_however_deep():
 @pytest.mark.slow
 def test_data_models_and_results_live_on_the_device_and_checkpoints_anywhere(pretended, tmp_path):
     if not pretended:
-        pytest.skip("g++ on Linux compiles the pretended device")
+        pytest.skip("the pretended device needs Linux and a g++ that compiles it")
     environment = {**pretended, "PROBNN_CHECKPOINTS": str(tmp_path)}
     code = """
         import os

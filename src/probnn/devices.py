@@ -13,7 +13,7 @@ from torch import Tensor
 def use_device(name: str | None = None) -> torch.device:
     """Has models, data and loaded results live on this device from now on, unless told otherwise: call it before making any.
 
-    Data loaders, `load` and `stored` of this package follow it, as torch's own constructors do (`torch.set_default_device`).
+    `load_mnist` and its like, `load` and `stored` follow it, as torch's own constructors do (`torch.set_default_device`).
     On a processor nothing changes.
 
     Args:
