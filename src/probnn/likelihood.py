@@ -101,7 +101,7 @@ def elbo(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 1) -> Te
 
 
 @torch.no_grad()
-def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 100, max_rows: int = 200) -> MonteCarlo:
+def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 100, max_rows: int = 1000) -> MonteCarlo:
     """Importance-sampled log p(x) = log 1/K sum_k w_k for each image, in nats, with its error.
 
     The samples are streamed: at most `max_rows` images are decoded at a time, so memory does not grow with K.
@@ -110,7 +110,7 @@ def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 
 
     Args:
         loglik, x, q, samples: as for `log_weights`.
-        max_rows: upper limit of (samples in flight) x (images), never less than one sample of every image.
+        max_rows: upper limit of (samples in flight) x (images), never less than one sample of every image. 1,000 of MNIST: 50 MB.
 
     Returns:
         MonteCarlo of (B,) tensors. With one sample the standard error is NaN: one weight says nothing about its spread.
