@@ -33,12 +33,13 @@ from probnn.quadrature import Quadrature, log_marginal_quadrature, quadrature
 from probnn.random_streams import preserved_random_state
 from probnn.regression import HWiggle, RWiggle, Starts, Wiggle
 from probnn.resuming import resume, ship, stored
-from probnn.runtime import keep_memory, settle_elementary_functions
+from probnn.runtime import flush_denormals, keep_memory, settle_elementary_functions
 from probnn.sequences import NameEncoder, NameGenerator, decode_names, encode_names
 from probnn.svi import fit_posterior
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
 from probnn.tsne import MomentumWithGains, TsneObjective, kl_divergence, pca_start, symmetric_student_t_neighbour_probability
 from probnn.vae import BernoulliImageGenerator, GaussianEncoder, mlp_encoder, mlp_generator
 
+flush_denormals()
 settle_elementary_functions()
 keep_memory()
