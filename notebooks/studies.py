@@ -29,6 +29,7 @@ from probnn import (  # noqa: E402
     GaussianEncoder,
     Interruptable,
     MonteCarlo,
+    checkpoint_folder,
     enumerate_cycle,
     kl_normal,
     load,
@@ -42,12 +43,13 @@ from probnn import (  # noqa: E402
     save,
 )
 
+FOLDER = checkpoint_folder()  # a cluster's workers are sent this one, whatever their environment says
 STARTS = {4: range(7), 20: range(5)}  # latent dimension: random starts
 
 
-def checkpoint_of(d: int, start: int) -> str | Path:
+def checkpoint_of(d: int, start: int) -> Path:
     """Where a start is kept; start 0 of d=4 is the model of question (c), which is shipped."""
-    return ROOT / "checkpoints/cambridge/c_autoencoder.pt" if (d, start) == (4, 0) else f"cambridge/e_d{d}_start{start}.pt"
+    return ROOT / "checkpoints/cambridge/c_autoencoder.pt" if (d, start) == (4, 0) else FOLDER / f"cambridge/e_d{d}_start{start}.pt"
 
 
 def train_image_model(d: int, start: int) -> GaussianEncoder:

@@ -273,3 +273,9 @@ def test_a_shipped_result_is_found_behind_another_one_in_progress(tmp_path, monk
     result(2)
     monkeypatch.setattr("probnn.resuming.save", lambda *a, **b: pytest.fail("computed again"))
     assert result(1) == 1 and result(2) == 2
+
+
+def test_a_result_that_cannot_be_kept_is_returned_all_the_same(tmp_path):
+    with pytest.warns(UserWarning, match="not kept"):
+        result = stored(tmp_path / "x.pt", lambda: {"scores": torch.ones(2), "model": object()}, samples=1)
+    assert torch.equal(result["scores"], torch.ones(2))

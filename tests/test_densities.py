@@ -167,3 +167,8 @@ def test_the_kl_is_the_mean_log_ratio():
     z = q.sample(20_000)
     ratio = (q.log_density(z) - log_normal(z).sum(-1)).squeeze(1)
     assert abs(ratio.mean() - q.kl_from_prior().item()) < 5 * ratio.std() / math.sqrt(20_000)
+
+
+def test_log_normal_of_integers_does_not_truncate_sigma():
+    z = torch.tensor([0, 1, 2])
+    torch.testing.assert_close(log_normal(z, 0.0, 1.5), td.Normal(0.0, 1.5).log_prob(z.float()))

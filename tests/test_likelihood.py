@@ -174,3 +174,16 @@ def test_mean_and_standard_error_are_numpys():
     mean, error = mean_and_se(values)
     assert mean == pytest.approx(values.numpy().mean())
     assert error == pytest.approx(values.numpy().std(ddof=1) / math.sqrt(1000))
+
+
+@pytest.mark.parametrize("max_rows", [1, 7, 1000])
+def test_samples_of_weight_zero_count_as_zero_wherever_they_come(max_rows):
+    torch.manual_seed(0)
+    positive = lambda x, z: torch.where(z[..., 0] > 0, 0.0, -math.inf).expand(*z.shape[:-2], len(x))  # noqa: E731
+    prior = DiagonalGaussian(torch.zeros(1, 1), torch.ones(1, 1))
+    for _ in range(20):
+        result = log_marginal(positive, torch.zeros(1, 1), prior, samples=1000, max_rows=max_rows)
+        assert abs(result.estimate.item() - math.log(0.5)) < 5 * result.standard_error.item()
+        assert result.standard_error.item() == pytest.approx(1000**-0.5, rel=0.2)  # sd(w) / mean(w) = 1
+    nothing = log_marginal(lambda x, z: torch.full((*z.shape[:-2], len(x)), -math.inf), torch.zeros(1, 1), prior, samples=10, max_rows=max_rows)
+    assert nothing.estimate.item() == nothing.elbo.item() == -math.inf

@@ -96,3 +96,21 @@ def test_a_cluster_that_loses_a_worker_gives_every_result_once_and_the_same(tmp_
     assert len(killed) == 1
     assert (tmp_path / "cluster" / killed[0]).read_text().count("begins") == 2  # begun by the one that was killed, and again
     assert all("1 thread" in path.read_text() for path in begun())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs Dask: pip install 'dask[distributed]'")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_worker_of_several_threads_gives_what_one_thread_gives():
+    from distributed import LocalCluster
+
+    def draw(seed):
+        torch.manual_seed(seed)
+        before = torch.rand(3)
+        time.sleep(0.05)
+        return torch.cat([before, torch.rand(3)])
+
+    expected = [draw(seed) for seed in range(6)]
+    with LocalCluster(n_workers=1, threads_per_worker=3, processes=True, dashboard_address=None) as cluster:
+        results = run_all(draw, [(seed,) for seed in range(6)], cluster=cluster.scheduler_address)
+    assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))

@@ -1,5 +1,7 @@
 """What is drawn is what was given: read back from the axes."""
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -99,3 +101,13 @@ def test_an_animation_has_a_frame_for_every_snapshot(tmp_path):
     with Image.open(path) as animation:
         assert animation.n_frames == 3 and animation.size == (320, 336)
     assert [p.name for p in tmp_path.iterdir()] == ["map.gif"]  # nothing half-written is left
+
+
+def test_the_training_view_survives_a_bound_that_is_not_a_number():
+    for values in ([-3.0, math.nan, -2.0], [math.nan, math.nan], [-3.0, -math.inf]):
+        plots.training_view(values, 1, torch.zeros(4, 1, 28, 28)).canvas.draw()
+
+
+def test_contours_of_a_density_narrower_than_the_grid_are_drawn(ax):
+    axis = torch.linspace(-1, 1, 11)
+    plots.mass_contours(ax, axis, axis, -1e4 * (axis[:, None] ** 2 + axis**2))

@@ -69,3 +69,18 @@ def test_many_starts_save_and_load():
 def test_shapes_that_would_broadcast_are_an_error():
     with pytest.raises(ValueError, match=r"one shape \(n, 1\), got \(31,\) and \(31, 1\)"):
         RWiggle()(Y.flatten(), X)
+
+
+def test_starts_leave_the_models_alone_and_take_their_type():
+    models = [RWiggle() for _ in range(2)]
+    before = copy.deepcopy(models[0].state_dict())
+    starts = Starts(models).double()
+    one = starts.model(1)
+    assert all(torch.equal(before[name], value) for name, value in models[0].state_dict().items())
+    assert all(p.dtype == torch.float64 for p in one.parameters())
+    torch.testing.assert_close(one(Y.double(), X.double()), starts(Y.double(), X.double())[1])
+
+
+def test_models_with_buffers_of_their_own_are_refused():
+    with pytest.raises(ValueError, match="without buffers"):
+        Starts([torch.nn.BatchNorm1d(1) for _ in range(2)])

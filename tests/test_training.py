@@ -525,6 +525,26 @@ def test_a_tuple_of_tensors_is_cut_alike():
     assert all(torch.equal(2 * x, y) for x, y in seen)
 
 
+def test_an_interrupt_gives_nothing_back_of_an_inner_loop_that_has_ended():
+    outer, inner, seen = enumerate_cycle([1, 2, 3], False, 1), enumerate_cycle(["a", "b"], False, 1), []
+
+    def cell():
+        with Interruptable() as check_interrupted:
+            for _, x in outer:
+                check_interrupted()
+                seen.append(x)
+                inner.epochs = x  # the evaluation goes once through its data after each step
+                for _, y in inner:
+                    seen.append(y)
+                    if (x, y) == (1, "b"):
+                        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="before epoch 0, batch 1"):
+        cell()
+    cell()
+    assert seen == [1, "a", "b", 2, "a", "b", 3, "a", "b"]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -535,6 +555,8 @@ def test_a_tuple_of_tensors_is_cut_alike():
         (dict(g=Augmented(), batch_size=2), "got Augmented: put a DataLoader around it"),
         (dict(g=DataLoader(Endless(), batch_size=2)), "DataLoader with a batch_size"),
         (dict(g=torch.zeros(3), batch_size=0), "batch_size >= 1, got 0"),
+        (dict(g=DataLoader(DATA, batch_size=2), batch_size=2), "without batch_size="),
+        (dict(g={0: "a"}), "got dict"),
         (dict(g=DataLoader(DATA, batch_size=None)), "DataLoader with a batch_size"),
     ],
 )

@@ -90,7 +90,7 @@ def sparsity_penalty(codes: Tensor, rho: float = 0.01) -> Tensor:
         A scalar, in nats; 0 if every unit's mean is rho.
 
     Raises:
-        ValueError: if rho or an activation is outside (0, 1).
+        ValueError: if rho is not between 0 and 1, or a unit's mean activation is not from 0 to 1.
 
     Source:
         Ng, "Sparse autoencoder", CS294A lecture notes, 2011; Oslo exercise, week 12, task 1.3.

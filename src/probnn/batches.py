@@ -27,6 +27,8 @@ class Batches:
             3
         """
         if isinstance(g, DataLoader):
+            if batch_size is not None:
+                raise ValueError(f"expected a DataLoader, which has a batch size of its own, without batch_size=, got batch_size={batch_size}")
             source = LoaderBatches(g)
         elif batch_size is not None:
             source = TensorBatches(g, batch_size)
@@ -37,7 +39,7 @@ class Batches:
         return source
 
     def __init__(self, batches):
-        if not (hasattr(batches, "__len__") and hasattr(batches, "__getitem__")):
+        if not (hasattr(batches, "__len__") and hasattr(batches, "__getitem__")) or isinstance(batches, dict):
             raise ValueError(f"expected a list of batches, a DataLoader, or tensors with batch_size=, got {type(batches).__name__}")
         self._items = batches
 

@@ -34,6 +34,10 @@ def checkpoint_folder() -> Path:
 def save(path: str | Path, **parts: Any) -> None:
     """Writes the states of the parts into one file, atomically: a reader sees the old file or the new one, also after a crash.
 
+    Args:
+        path: of the file, as for `open`: relative to the working directory, not to `checkpoint_folder()`.
+        **parts: with a `state_dict`, or lists and dicts of tensors, numbers and strings.
+
     Raises:
         CheckpointError: if a part holds anything but tensors, numbers, strings and lists, tuples and dicts of them, or if the
             file cannot be written.
@@ -109,8 +113,9 @@ def set_state(part: Any, state: Any) -> None:
     if hasattr(part, "load_state_dict"):
         part.load_state_dict(state)
     elif isinstance(part, list):
-        part[:] = state
+        part[:] = to_default_device(state)
     else:
+        state = to_default_device(state)  # a new dict: state may be the part itself
         part.clear()
         part.update(state)
 

@@ -75,6 +75,7 @@ class Cycle:
         try:
             while (drawn := next(self, None)) is not None:
                 yield drawn
+            here.drawn.pop(self, None)  # a loop that has ended has nothing to give back, unlike the one around it
         finally:  # the loop is over, or was left at the yield
             open_loops.remove(self)
             if not open_loops:  # a loop inside another leaves the random streams to that one

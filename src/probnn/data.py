@@ -33,7 +33,7 @@ SHA256 = {  # of the uncompressed files
     "surnames.csv": "cf1c32f2b9868ebcc84234262426d097623ab1565e3e8aaaafdb870947b6b325",
 }
 PARTS = ("train", "fit", "held_out", "first", "second", "test")
-MOST = 100 if "PROBNN_CUT_SHORT" in os.environ else None  # data of a part: the tests' setting has few training steps and few data
+MOST = 100 if int(os.environ.get("PROBNN_CUT_SHORT") or 0) else None  # data of a part: the tests' setting has few training steps and few data
 
 
 class DataError(RuntimeError):

@@ -32,7 +32,7 @@ def log_normal(z: Tensor, mu: Tensor | float = 0.0, sigma: Tensor | float = 1.0)
         >>> log_normal(torch.tensor([0.0, 1.0]))
         tensor([-0.9189, -1.4189])
     """
-    sigma = torch.as_tensor(sigma, dtype=z.dtype, device=z.device)
+    sigma = torch.as_tensor(sigma, dtype=z.dtype if z.is_floating_point() else torch.get_default_dtype(), device=z.device)
     return -0.5 * ((z - mu) / sigma) ** 2 - sigma.log() - 0.5 * LOG_2PI
 
 

@@ -113,7 +113,8 @@ def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 
         max_rows: upper limit of (samples in flight) x (images), never less than one sample of every image. 1,000 of MNIST: 50 MB.
 
     Returns:
-        MonteCarlo of (B,) tensors. With one sample the standard error is NaN: one weight says nothing about its spread.
+        MonteCarlo of (B,) tensors. With one sample the standard error is NaN: one weight says nothing about its spread. Where all weights are 0
+        the estimate is -inf, and nothing is known of its error.
 
     Example:
         >>> x, q = torch.zeros(1, 1), DiagonalGaussian(torch.zeros(1, 1), torch.full((1, 1), 0.5**0.5))
@@ -128,7 +129,8 @@ def log_marginal(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int = 
     for start in range(0, samples, chunk):
         log_w = log_weights(loglik, x, q, min(chunk, samples - start))
         new_top = torch.maximum(top, log_w.amax(0))
-        w, shrink = (log_w - new_top).exp(), (top - new_top).exp()
+        reference = new_top.where(new_top > -math.inf, 0.0)  # all weights so far may be 0
+        w, shrink = (log_w - reference).exp(), (top - reference).exp()
         total = total * shrink + w.sum(0)
         total_squares = total_squares * shrink**2 + (w**2).sum(0)
         total_log += log_w.sum(0)

@@ -145,6 +145,8 @@ def check_points(x: Tensor, name: str) -> None:
 
 
 def check_distances(d2: Tensor) -> None:
-    """Raises ValueError unless d2 is a square matrix of at least two points."""
+    """Raises ValueError unless d2 is a square matrix of at least two points, in floating point."""
+    if not d2.is_floating_point():
+        raise ValueError(f"expected floating-point numbers, got {d2.dtype}: convert them, as in d2.float()")
     if d2.ndim != 2 or len(d2) != d2.shape[1] or len(d2) < 2:
         raise ValueError(f"expected a square matrix of N >= 2 points, got shape {tuple(d2.shape)}")

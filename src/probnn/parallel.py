@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator
 
@@ -12,8 +13,9 @@ import torch
 def run_all(f: Callable, arguments: Iterable[tuple], cluster: str | None = None) -> list[Any]:
     """f(*a) for every a of the arguments, in their order, computed side by side.
 
-    Each call runs on one thread of its own process, so its result does not depend on how many there are, nor on who computes it. A call whose
-    worker is lost is made again, elsewhere; give it a checkpoint (`resume`) on a shared disk if it is long. f must seed its random streams.
+    Each call runs on one thread, one call of a process at a time, so its result does not depend on how many there are, nor on who computes it.
+    On a Dask cluster a call whose worker is lost is made again, elsewhere; give it a checkpoint (`resume`) on a shared disk if it is long. f must
+    seed its random streams.
 
     Args:
         f: a function of pickleable arguments that returns something pickleable.
@@ -25,6 +27,7 @@ def run_all(f: Callable, arguments: Iterable[tuple], cluster: str | None = None)
 
     Raises:
         ImportError: if a cluster is named, but Dask is not installed.
+        joblib's TerminatedWorkerError: if a process on this machine is killed, for want of memory, say.
 
     Example:
         >>> run_all(pow, [(2, 3), (3, 2)])
@@ -36,13 +39,17 @@ def run_all(f: Callable, arguments: Iterable[tuple], cluster: str | None = None)
         return Parallel(n_jobs=-1)(delayed(_on_one_thread)(f, a) for a in arguments)
 
 
+_one_at_a_time = threading.Lock()  # the threads of a Dask worker share torch's random streams
+
+
 def _on_one_thread(f: Callable, arguments: tuple) -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return f(*arguments)
-    finally:
-        torch.set_num_threads(before)
+    with _one_at_a_time:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return f(*arguments)
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextmanager

@@ -160,9 +160,8 @@ def mass_contours(
         label: for the legend.
         style: "solid", "dashed" ...
     """
-    masses = sorted(masses, reverse=True)
     values = log_density.detach().cpu().double()
-    levels = mass_levels(values, masses)
+    levels = sorted(set(mass_levels(values, masses)))  # of a density narrower than the grid some coincide
     floor = min(levels) - 10  # far below, contours need no precision, and -inf would break them
     widths = np.linspace(0.8, 2.0, len(levels))
     ax.contour(x.cpu(), y.cpu(), values.clamp(min=floor).T, levels=levels, colors=[colour] * len(levels), linewidths=widths, linestyles=style)
@@ -219,8 +218,10 @@ def training_view(values: Sequence[float], per_epoch: int, images: Tensor, quant
     trace(left, values, per_epoch, window=min(100, max(1, len(values) // 10)))
     if len(values) > 1:
         rising = values[-1] > values[0]
-        low, high = np.quantile(values, (0.05, 1.0) if rising else (0.0, 0.95))  # the first steps would hide the others
-        left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+        finite = np.asarray(values)[np.isfinite(values)]  # a plot must not end a training, even one that diverges
+        low, high = np.quantile(finite, (0.05, 1.0) if rising else (0.0, 0.95)) if len(finite) else (0.0, 0.0)  # the first steps would hide the others
+        if low < high:
+            left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     left.set(title="training", ylabel=quantity)
     image_grid(right, images, columns=max(1, round(len(images) ** 0.5))).set_title(shown)
     return figure

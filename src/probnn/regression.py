@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Callable
 
 import torch
@@ -108,7 +109,10 @@ class Starts(nn.Module):
     they cost little more than one, because at this size a step is nearly all overhead.
 
     Args:
-        models: of one class and shape.
+        models: of one class and shape, without buffers; they are copied.
+
+    Raises:
+        ValueError: if they have buffers, such as running means: those would not be each one's own.
 
     Example:
         >>> starts = Starts([HWiggle() for _ in range(24)])
@@ -118,10 +122,12 @@ class Starts(nn.Module):
 
     def __init__(self, models: list[nn.Module]):
         super().__init__()
-        stacked, _ = stack_module_state(models)
+        stacked, buffers = stack_module_state(models)
+        if buffers:
+            raise ValueError(f"expected models without buffers, got {', '.join(buffers)}")
         self.names = list(stacked)
         self.stacked = nn.ParameterList([tensor.detach() for tensor in stacked.values()])
-        self._one = [models[0]]  # in a list, so that its parameters are not this module's
+        self._one = [deepcopy(models[0])]  # in a list, so that its parameters are not this module's
 
     def forward(self, *args: Tensor) -> Tensor:
         """What each model returns for the same arguments, stacked along a new first axis."""
@@ -130,5 +136,6 @@ class Starts(nn.Module):
 
     def model(self, i: int) -> nn.Module:
         """Number i as a model of its own; the next call overwrites it."""
+        self._one[0].to(self.stacked[0])  # its device and type
         self._one[0].load_state_dict({name: tensor[i] for name, tensor in zip(self.names, self.stacked)})
         return self._one[0]

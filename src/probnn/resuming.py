@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile  # noqa: F401 (for the examples)
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Callable
@@ -22,7 +23,7 @@ def resume(path: str | Path, *, batches: Cycle, fresh: bool = False, save_every:
 
     In a process that has trained already, everything goes on from memory (an optimiser or list made anew by the cell gets
     the state of the one before). In a new one, the file in progress is loaded, else the shipped one; else this is a start.
-    The file is written every `save_every` seconds between steps, at an interrupt, and at the end.
+    The file is written every `save_every` seconds between steps, at an interrupt, and at the end; call `batches.write()` after leaving by `break`.
 
     Args:
         path: of the shipped file, relative to `checkpoint_folder()`.
@@ -78,6 +79,11 @@ def stored(path: str | Path, compute: Callable[[], dict[str, Tensor]], **made_fr
         compute: returns a dict of tensors.
         **made_from: everything the result depends on: models, tensors, numbers, strings. Their hash is kept in the file.
 
+    Raises:
+        ValueError: if `made_from` holds anything else.
+
+    A result that cannot be written, or is no dict of tensors, is returned all the same, with a warning.
+
     Example:
         >>> def compute():
         ...     print("computing")
@@ -96,7 +102,10 @@ def stored(path: str | Path, compute: Callable[[], dict[str, Tensor]], **made_fr
             if content.get("made_from") == {"sha256": fingerprint}:
                 return to_default_device(content["result"])
     result = compute()
-    save(in_progress(shipped), result=result, made_from={"sha256": fingerprint})
+    try:
+        save(in_progress(shipped), result=result, made_from={"sha256": fingerprint})
+    except CheckpointError as error:
+        warnings.warn(f"The result is not kept: {error}", stacklevel=2)
     return result
 
 

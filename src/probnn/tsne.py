@@ -55,6 +55,9 @@ def pca_start(x: Tensor, scale: float = 1e-4) -> Tensor:
     Returns:
         (N, 2), always the same for the same x.
 
+    Raises:
+        ValueError: if x has fewer than two columns, or all points are equal.
+
     Example:
         >>> pca_start(torch.randn(100, 5)).std(0)[0]
         tensor(1.0000e-04)
@@ -65,6 +68,8 @@ def pca_start(x: Tensor, scale: float = 1e-4) -> Tensor:
     axes = vectors[:, -2:].flip(1)
     axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # eigenvectors have no sign of their own
     points = centred @ axes
+    if points.shape[1] < 2 or not points[:, 0].any():
+        raise ValueError(f"expected points of two dimensions or more that are not all equal, got shape {tuple(x.shape)}" + (", all equal" if not points.any() else ""))
     return (scale * points / points[:, 0].std()).to(x)
 
 
@@ -145,7 +150,9 @@ class TsneObjective:
             rows = slice(start, min(start + self._size, len(y)))
             weights = self._weights[: rows.stop - start]
             torch.mm(self._left[rows], self._right, out=weights)  # 1 + |y_i|^2 + |y_j|^2 - 2 y_i.y_j
-            yield rows, weights.clamp_(min=1).reciprocal_()
+            weights.clamp_(min=1).reciprocal_()
+            weights[:, rows].fill_diagonal_(1)  # exactly: wide maps round it
+            yield rows, weights
 
 
 class MomentumWithGains(torch.optim.Optimizer):

@@ -82,6 +82,7 @@ class BernoulliImageGenerator(nn.Module):
             ValueError: if x or z has another shape.
         """
         check_images(x)
+        check_latents(x, z)
         return log_bernoulli_images(x, self.logits(z))
 
 
@@ -193,6 +194,18 @@ def log_bernoulli_images(x: Tensor, logits: Tensor) -> Tensor:
     if logits.ndim > 4 and len(x) > logits.shape[-4] == 1:
         return (logits.flatten(-3) @ x.flatten(1).T).squeeze(-2) + logsigmoid(-logits).sum((-3, -2, -1))
     return log_bernoulli(x, logits).sum((-3, -2, -1))
+
+
+def check_latents(x: Tensor, z: Tensor) -> None:
+    """Raises ValueError unless z holds one latent variable for each image, or one for all.
+
+    Example:
+        >>> check_latents(torch.zeros(5, 1, 28, 28), torch.zeros(3, 4))
+        Traceback (most recent call last):
+        ValueError: expected z of shape (..., 5, d) or (..., 1, d) for 5 images, got (3, 4)
+    """
+    if z.ndim < 2 or (z.shape[-2] != len(x) and 1 not in (z.shape[-2], len(x))):
+        raise ValueError(f"expected z of shape (..., {len(x)}, d) or (..., 1, d) for {len(x)} images, got {tuple(z.shape)}")
 
 
 def check_images(x: Tensor) -> None:
