@@ -68,7 +68,7 @@ def test_float32_is_near_float64_also_for_wide_maps(P, y):
         exact, single = TsneObjective(P), TsneObjective(P.float())
         error = single.gradient((scale * y).float()).double() - exact.gradient(scale * y)
         assert error.norm() < accuracy * exact.gradient(scale * y).norm()
-        assert single.kl((scale * y).float()) == pytest.approx(exact.kl(scale * y), rel=1e-4)
+        assert single.kl((scale * y).float()) == pytest.approx(exact.kl(scale * y), rel=1e-3)
 
 
 def test_it_is_scikit_learns_gradient_and_divergence(P, y):
