@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import cache
-from typing import Callable
+from typing import Callable, Iterator
 
 import numpy as np
 import torch
@@ -16,6 +16,11 @@ from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from probnn import Autoencoder, BernoulliImageGenerator, ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder, GaussianEncoder, load, mlp_encoder, mlp_generator, mnist_dataset
+
+
+def keep_denormals() -> None:
+    """Takes back what importing the package has set: the coursework's processes compute with denormal numbers."""
+    torch.set_flush_denormal(False)
 
 
 def as_written(network: nn.Sequential) -> nn.Sequential:
@@ -81,23 +86,44 @@ def network(model: str, ours: bool = False) -> tuple[nn.Module, Callable]:
     return vae, lambda imgs, lbls: -vae.loglik_lb(imgs).mean()
 
 
-def train(model: str, batch_size: int, steps: int) -> float:
-    """The training loop: DataLoader, float32, plain Adam. Seconds for that many steps, after three to warm up."""
-    torch.manual_seed(0)
-    net, loss_of = network(model)
-    optimizer = optim.Adam(net.parameters())
-    begin = 0.0
-    for step, (imgs, lbls) in enumerate(DataLoader(dataset(), batch_size=batch_size, shuffle=True)):
-        if step == 3:
-            begin = time.perf_counter()
-        if step == 3 + steps:
-            break
-        optimizer.zero_grad()
-        loss = loss_of(imgs, lbls)
-        loss.backward()
-        optimizer.step()
-        loss.item()
+def warm_up(model: str) -> int:
+    """Steps before the time is taken: a thousand of a fully connected network, whose steps become slower meanwhile, see `runtime.flush_denormals`."""
+    return 10 if model in ("convolutional", "conditional") else 1000
+
+
+def seconds(running: Iterator, steps: int) -> float:
+    """Of that many steps of a training."""
+    begin = time.perf_counter()
+    for _ in range(steps):
+        next(running)
     return time.perf_counter() - begin
+
+
+@cache
+def training(model: str, batch_size: int) -> Iterator:
+    """The training loop, DataLoader, float32, plain Adam, past its first steps; step by step."""
+
+    def loop():
+        torch.manual_seed(0)
+        net, loss_of = network(model)
+        optimizer = optim.Adam(net.parameters())
+        while True:
+            for imgs, lbls in DataLoader(dataset(), batch_size=batch_size, shuffle=True):
+                optimizer.zero_grad()
+                loss = loss_of(imgs, lbls)
+                loss.backward()
+                optimizer.step()
+                loss.item()
+                yield
+
+    running = loop()
+    seconds(running, warm_up(model))
+    return running
+
+
+def train(model: str, batch_size: int, steps: int) -> float:
+    """Seconds for the next steps of that training."""
+    return seconds(training(model, batch_size), steps)
 
 
 def trained() -> GaussianEncoder:

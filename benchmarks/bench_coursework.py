@@ -7,10 +7,7 @@ Not in it, on either side: the names and the exact posteriors, which the coursew
 
 from __future__ import annotations
 
-import os
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import baselines
 import bench_training
@@ -76,10 +73,9 @@ def theirs_of(name: str) -> float:
 
 
 def main() -> None:
-    os.environ["MALLOC_ARENA_MAX"] = str(8 * (os.cpu_count() or 1))  # the default; that it is set keeps the package from changing the allocator there
     total = [0.0, 0.0]
     print("| part | coursework, minutes | probnn, minutes | times as fast |\n|---|---|---|---|")
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with bench_training.other_process() as pool:
         for name, (times, slice_of) in PARTS.items():
             rounds = [(pool.submit(theirs_of, name).result(), slice_of(False)) for _ in range(1 if slice_of is maps else 3)]
             theirs, ours = (times / 60 * sorted(seconds)[len(seconds) // 2] for seconds in zip(*rounds))

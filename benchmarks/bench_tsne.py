@@ -4,7 +4,7 @@
 
 At 1,000 and 4,000 MNIST images, perplexity 30. An iteration is one gradient of the KL divergence and one update of the points. The
 contestants take turns (A B C D, A B C D, ...); printed are the medians over the rounds, with lowest and highest, and the ratios
-of each to ours. openTSNE is left out if it is not installed (pip install openTSNE).
+of each to ours with momentum and gains, as scikit-learn has it. openTSNE is left out if it is not installed (pip install openTSNE).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import platform
 import statistics
 import sys
 import time
+from functools import partial
+from typing import Callable
 
 import torch
 from scipy.spatial.distance import squareform
@@ -24,10 +26,10 @@ from probnn import MomentumWithGains, TsneObjective, load_mnist, symmetric_gauss
 STEPS = 20
 
 
-def ours(x: torch.Tensor, start: torch.Tensor):
+def ours(x: torch.Tensor, start: torch.Tensor, optimiser: Callable = partial(MomentumWithGains, lr=50.0, momentum=0.8)):
     objective = TsneObjective(symmetric_gauss_neighbour_probability(x, wanted=30.0))
     points = start.clone().requires_grad_()
-    optimizer = MomentumWithGains([points], lr=50.0, momentum=0.8)
+    optimizer = optimiser([points])
 
     def run() -> None:
         for _ in range(STEPS):
@@ -75,6 +77,8 @@ def main() -> None:
         start = 10 * torch.randn(n, 2, generator=torch.Generator().manual_seed(0))  # as wide as a finished map
         contestants = {
             "probnn, exact": ours(x, start),
+            "probnn, gradient descent": ours(x, start, partial(torch.optim.SGD, lr=10.0)),
+            "probnn, Adam": ours(x, start, partial(torch.optim.Adam, lr=0.1)),
             "scikit-learn, exact": scikit_learn(x, start, exact=True),
             "scikit-learn, Barnes-Hut": scikit_learn(x, start, exact=False),
             "openTSNE, FFT": open_tsne(x, start),
