@@ -279,3 +279,14 @@ def test_a_result_that_cannot_be_kept_is_returned_all_the_same(tmp_path):
     with pytest.warns(UserWarning, match="not kept"):
         result = stored(tmp_path / "x.pt", lambda: {"scores": torch.ones(2), "model": object()}, samples=1)
     assert torch.equal(result["scores"], torch.ones(2))
+
+
+def test_lists_and_dicts_taken_up_are_on_the_default_device(tmp_path):
+    kept, found = [torch.ones(2)], {"best": torch.ones(2)}
+    batches = enumerate_cycle([1, 2], epochs=1)
+    resume(tmp_path / "x.pt", batches=batches, kept=kept, found=found)
+    list(batches)
+    again, found_again = [], {}
+    with torch.device("meta"):
+        resume(tmp_path / "x.pt", batches=enumerate_cycle([1, 2], epochs=1), kept=again, found=found_again)
+    assert again[0].device.type == found_again["best"].device.type == "meta"
