@@ -78,3 +78,12 @@ def test_what_has_no_units_is_told_apart():
 def test_units_are_those_that_the_processor_lists():
     listed = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M).group(1).split()
     assert precision.has_bfloat16(torch.device("cpu")) == bool({"avx512_bf16", "amx_tile"} & set(listed))
+
+
+def test_the_layer_that_reads_z_and_the_one_that_gives_its_moments_stay_in_float32(units):
+    plain, reduced = shipped(), reduced_precision(shipped())
+    z, h = torch.randn(3, 4), torch.randn(3, 128)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = reduced.f.f[0](z), reduced.g[-1](h)
+    for found, expected in zip(inside, (plain.f.f[0](z), plain.g[-1](h))):
+        assert torch.equal(found, expected) == units
