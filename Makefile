@@ -5,7 +5,7 @@
 # make exercises   write every notebook without its answers, into exercises/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
 # make studies     train the random starts that Cambridge (e) compares, on all cores (an hour on two)
-# make bench       measure the work against other ways of doing it (a quarter of an hour on two cores that do nothing else)
+# make bench       measure the work against other ways of doing it (half an hour on two cores that do nothing else)
 # Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
 
 PYTHON ?= python3

@@ -43,7 +43,7 @@ from probnn import (  # noqa: E402
     save,
 )
 
-FOLDER = checkpoint_folder()  # a cluster's workers are sent this one, whatever their environment says
+FOLDER = checkpoint_folder().resolve()  # a cluster's workers are sent this one, whatever their environment says
 STARTS = {4: range(7), 20: range(5)}  # latent dimension: random starts
 
 

@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -55,6 +57,11 @@ def test_all_cores_give_what_one_gives_bit_for_bit(tmp_path):
     processes = {line.split()[0] for seed in range(6) for line in (tmp_path / str(seed)).read_text().splitlines()}
     assert str(os.getpid()) in processes and len(processes) > 1
     assert torch.get_num_threads() == threads
+
+
+def test_a_run_may_make_runs_of_its_own():
+    code = "from probnn import run_all; print(run_all(lambda k: run_all(pow, [(k, 2), (k, 3)]), [(2,), (3,)]))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100).stdout == "[[4, 8], [9, 27]]\n"
 
 
 def test_an_error_in_one_run_is_told(tmp_path):

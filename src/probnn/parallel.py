@@ -39,11 +39,13 @@ def run_all(f: Callable, arguments: Iterable[tuple], cluster: str | None = None)
         return Parallel(n_jobs=-1)(delayed(_on_one_thread)(f, a) for a in arguments)
 
 
-_one_at_a_time = threading.Lock()  # the threads of a Dask worker share torch's random streams
+_one_at_a_time = threading.RLock()  # the threads of a Dask worker share torch's random streams
 
 
 def _on_one_thread(f: Callable, arguments: tuple) -> Any:
-    with _one_at_a_time:
+    from joblib import parallel_config
+
+    with _one_at_a_time, parallel_config(backend="sequential"):  # calls of run_all within f run in this thread: another would wait for the lock
         before = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
