@@ -1,5 +1,6 @@
 # make notebooks   execute every notebook from the shipped checkpoints, in place
 # make test        run all tests (make test-fast: without notebooks and other processes, two minutes)
+# make lint        check style and types of everything (make format: mend what can be mended)
 # make lab         open JupyterLab
 # make report      write the executed notebooks as web pages, report/index.html
 # make exercises   write every notebook without its answers, into exercises/
@@ -12,10 +13,10 @@ PYTHON ?= python3
 FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
 
-.PHONY: notebooks test test-fast lab report exercises train studies bench
+.PHONY: notebooks test test-fast lint format lab report exercises train studies bench
 
 notebooks: .venv/ready
-	$(BIN)/python notebooks/execute.py
+	$(BIN)/python -m tools.execute
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -23,20 +24,29 @@ test: .venv/ready
 test-fast: .venv/ready
 	$(BIN)/python -m pytest -m "not notebook and not slow"
 
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
 
 report: .venv/ready
-	$(BIN)/python notebooks/report.py
+	$(BIN)/python -m tools.report
 
 exercises: .venv/ready
-	$(BIN)/python notebooks/exercises.py
+	$(BIN)/python -m tools.exercises
 
 train: .venv/ready
-	$(BIN)/python notebooks/execute.py --train $(FOLDER) $(if $(REPLACE),--ship)
+	$(BIN)/python -m tools.execute --train $(FOLDER) $(if $(REPLACE),--ship)
 
 studies: .venv/ready
-	$(BIN)/python notebooks/studies.py
+	$(BIN)/python -m tools.studies
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/bench_training.py

@@ -1,36 +1,45 @@
-"""The coursework's own ways, written out plainly: what the package is measured against. Not for use.
+"""The coursework's own ways, written out plainly: what the package is measured against.
 
-The networks have the layers and weights of the package's, so that nothing but the way of working differs. `bench_training.py` calls these in a process of their
-own, whose allocator is left as it is.
+Not for use. The networks have the layers and weights of the package's, so that nothing but the way
+of working differs. What is timed runs in a process of its own, which is left as it comes, and
+refuses to run in a tuned one (processes.py).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Callable, Iterator
 
 import numpy as np
 import torch
+from processes import check_untouched
 from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from probnn import Autoencoder, BernoulliImageGenerator, ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder, GaussianEncoder, load, mlp_encoder, mlp_generator, mnist_dataset
-
-
-def keep_denormals() -> None:
-    """Takes back what importing the package has set: the coursework's processes compute with denormal numbers."""
-    torch.set_flush_denormal(False)
+from probnn.data import mnist_dataset
+from probnn.models import (
+    Autoencoder,
+    BernoulliImageGenerator,
+    ConditionalBernoulliImageGenerator,
+    ConditionalGaussianEncoder,
+    GaussianEncoder,
+    mlp_encoder,
+    mlp_generator,
+)
+from probnn.training import load
 
 
 def as_written(network: nn.Sequential) -> nn.Sequential:
     """The same layers and weights as the coursework writes them: in torch's default layout."""
-    plain = nn.Sequential(*(nn.Flatten(1) if isinstance(layer, nn.Flatten) else layer for layer in network))
+    plain = nn.Sequential(
+        *(nn.Flatten(1) if isinstance(layer, nn.Flatten) else layer for layer in network)
+    )
     return plain.to(memory_format=torch.contiguous_format)
 
 
 class Generator(nn.Module):
-    """The worked answers' BernoulliImageGenerator: probabilities, and logarithms of them. Takes its network from the package's model."""
+    """The worked answers' BernoulliImageGenerator: logarithms of probabilities, our network."""
 
     def __init__(self, model: BernoulliImageGenerator):
         super().__init__()
@@ -64,6 +73,9 @@ MODELS = {
     "Oslo 2": lambda: mlp_encoder(mlp_generator(10, (64, 128)), (128, 64)),
     "2-D": lambda: mlp_encoder(mlp_generator(2, (128, 256)), (256, 128)),
     "PyTorch": lambda: mlp_encoder(mlp_generator(20)),
+    "conditional": lambda: ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4)),
+    "Oslo 1": lambda: Autoencoder(32, (128,)),
+    "2-D autoencoder": lambda: Autoencoder(2, (256, 128), nn.ReLU, nn.Identity),
 }
 
 
@@ -74,20 +86,21 @@ def dataset() -> Dataset:
 
 
 def network(model: str, ours: bool = False) -> tuple[nn.Module, Callable]:
-    """A network by its name, and its loss of a batch; with the worked answers' likelihoods, or with ours."""
-    if model in ("Oslo 1", "2-D autoencoder"):
-        net = Autoencoder(32, (128,)) if model == "Oslo 1" else Autoencoder(2, (256, 128), nn.ReLU, nn.Identity)
-        return net, lambda imgs, lbls: nn.functional.mse_loss(net(imgs)[1], imgs)
-    if model == "conditional":
-        net = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))
+    """A network by its name, and its loss of a batch, a function of (network, images, labels).
+
+    With the worked answers' likelihoods, or with ours.
+    """
+    net = MODELS[model]()
+    if isinstance(net, Autoencoder):
+        return net, lambda net, imgs, lbls: nn.functional.mse_loss(net(imgs)[1], imgs)
+    if isinstance(net, ConditionalGaussianEncoder):
         net.f.f = net.f.f if ours else as_written(net.f.f)
-        return net, lambda imgs, lbls: -net.loglik_lb(imgs, lbls).mean()
-    vae = MODELS[model]() if ours else Encoder(MODELS[model]())
-    return vae, lambda imgs, lbls: -vae.loglik_lb(imgs).mean()
+        return net, lambda net, imgs, lbls: -net.loglik_lb(imgs, lbls).mean()
+    return net if ours else Encoder(net), lambda net, imgs, lbls: -net.loglik_lb(imgs).mean()
 
 
 def warm_up(model: str) -> int:
-    """Steps before the time is taken: a thousand of a fully connected network, whose steps become slower meanwhile, see `runtime.flush_denormals`."""
+    """Steps before the time is taken: a thousand where denormal numbers slow down later ones."""
     return 10 if model in ("convolutional", "conditional") else 1000
 
 
@@ -110,7 +123,7 @@ def training(model: str, batch_size: int) -> Iterator:
         while True:
             for imgs, lbls in DataLoader(dataset(), batch_size=batch_size, shuffle=True):
                 optimizer.zero_grad()
-                loss = loss_of(imgs, lbls)
+                loss = loss_of(net, imgs, lbls)
                 loss.backward()
                 optimizer.step()
                 loss.item()
@@ -123,6 +136,7 @@ def training(model: str, batch_size: int) -> Iterator:
 
 def train(model: str, batch_size: int, steps: int) -> float:
     """Seconds for the next steps of that training."""
+    check_untouched()
     return seconds(training(model, batch_size), steps)
 
 
@@ -133,8 +147,14 @@ def trained() -> GaussianEncoder:
     return model
 
 
-def monte_carlo_log_likelihood(images: int, samples: int, batch_size: int = 100) -> tuple[float, torch.Tensor]:
-    """The worked answers' loop over samples and batches, with gradients on as there; its mean replaced by the log-mean-exp that was wanted."""
+def monte_carlo_log_likelihood(
+    images: int, samples: int, batch_size: int = 100
+) -> tuple[float, torch.Tensor]:
+    """The worked answers' loop over samples and batches. Seconds, and the estimates.
+
+    With gradients on as there; its mean replaced by the log-mean-exp that was wanted.
+    """
+    check_untouched()
     model, result = Encoder(trained()), []
     begin = time.perf_counter()
     for x, _ in DataLoader(Subset(mnist_dataset(train=False), range(images)), batch_size):
@@ -153,7 +173,15 @@ def monte_carlo_log_likelihood(images: int, samples: int, batch_size: int = 100)
 class Wiggle(nn.Module):
     def __init__(self):
         super().__init__()
-        self.f = nn.Sequential(nn.Linear(1, 4), nn.LeakyReLU(), nn.Linear(4, 20), nn.LeakyReLU(), nn.Linear(20, 20), nn.LeakyReLU(), nn.Linear(20, 1))
+        self.f = nn.Sequential(
+            nn.Linear(1, 4),
+            nn.LeakyReLU(),
+            nn.Linear(4, 20),
+            nn.LeakyReLU(),
+            nn.Linear(20, 20),
+            nn.LeakyReLU(),
+            nn.Linear(20, 1),
+        )
 
     def forward(self, x):
         return self.f(x)
@@ -178,6 +206,7 @@ class RWiggle(nn.Module):
 
 def regression(x: torch.Tensor, y: torch.Tensor, steps: int) -> float:
     """The worked answers' full-batch loop, which keeps tensors with their graphs. Seconds."""
+    check_untouched()
     rwiggle = RWiggle()
     optimiser = optim.Adam(rwiggle.parameters())
     kept = {"mu": [], "sigma": [], "loglik": []}
@@ -193,8 +222,11 @@ def regression(x: torch.Tensor, y: torch.Tensor, steps: int) -> float:
     return time.perf_counter() - begin
 
 
-def tsne(images: torch.Tensor, steps: int, sigma: float = 10.0, learning_rate: float = 10.0) -> float:
-    """The exercise's loop, with both sets of probabilities computed from all differences in every step. Seconds."""
+def tsne(
+    images: torch.Tensor, steps: int, sigma: float = 10.0, learning_rate: float = 10.0
+) -> float:
+    """The exercise's loop: both sets of probabilities from all differences, each step. Seconds."""
+    check_untouched()
 
     def differences(points):
         return (points[:, None] - points[None]).square().sum(2)

@@ -11,6 +11,10 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import pytest
 import torch
 
+from probnn.runtime import tune_process
+
+tune_process()
+
 
 @pytest.fixture(autouse=True)
 def seeded():
@@ -19,12 +23,27 @@ def seeded():
 
 @pytest.fixture(scope="session")
 def processes():
-    """New processes, of one thread each, that need not import torch again, where the system can do that. They import the package themselves."""
+    """New processes, of one thread each, that need not import torch again, where that can be had.
+
+    They import the package themselves.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torchvision", "torch._dynamo", "matplotlib.pyplot", "pandas", "scipy.stats", "sklearn.manifold"])
-    with pytest.MonkeyPatch.context() as patch:  # their environment is that of when their server starts
+    context.set_forkserver_preload(
+        [
+            "torch",
+            "torchvision",
+            "torch._dynamo",
+            "matplotlib.pyplot",
+            "pandas",
+            "scipy.stats",
+            "sklearn.manifold",
+        ]
+    )
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # their environment is that of when their server starts
         patch.setenv("PROBNN_DATA", str(Path(__file__).parents[1] / "data"))
         patch.setenv("OMP_NUM_THREADS", "1")
         multiprocessing.forkserver.ensure_running()
@@ -33,15 +52,22 @@ def processes():
 
 @pytest.fixture(scope="session")
 def pretended(tmp_path_factory):
-    """The environment in which a new process has the device that `pretended/pretended_device.py` describes; empty where that cannot be compiled."""
+    """The environment in which a new process has the device of `pretended/pretended_device.py`.
+
+    Empty where that cannot be compiled.
+    """
     if not sys.platform.startswith("linux") or shutil.which("g++") is None:
         return {}
-    spec = importlib.util.spec_from_file_location("pretended_device", Path(__file__).parent / "pretended/pretended_device.py")
+    spec = importlib.util.spec_from_file_location(
+        "pretended_device", Path(__file__).parent / "pretended/pretended_device.py"
+    )
     device = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(device)
     folder = tmp_path_factory.mktemp("pretended")
     try:
         device.build(folder)
-    except subprocess.CalledProcessError:  # its message is on the screen; another compiler, or a torch whose headers differ
+    except (
+        subprocess.CalledProcessError
+    ):  # its message is on the screen; another compiler, or a torch whose headers differ
         return {}
     return {"PYTHONPATH": str(folder), "PROBNN_DEVICE": "pretended"}

@@ -1,6 +1,9 @@
-"""Every wrong version on the page MISTAKES.md is applied to a copy of the package, shows what the page says, and is caught by its test."""
+"""Every wrong version on the page MISTAKES.md shows what the page says, and its test fails.
 
-import importlib.util
+Each is applied to a copy of the package.
+"""
+
+import importlib
 import math
 import os
 import re
@@ -15,6 +18,12 @@ import pytest
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "src/probnn"
 PAGE = TESTS / "MISTAKES.md"
+
+# where the names come from that the page's expressions use
+MODULES = (
+    *("densities", "data", "display", "inference", "models", "runtime", "training"),
+    *("training.checkpoints", "tsne"),
+)
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +41,9 @@ class Mistake(NamedTuple):
 
 ENTRY = re.compile(
     r"^### (?P<title>.+?)\n.*?```diff\n# src/probnn/(?P<file>\S+)\n(?P<lines>.*?)```\n"
-    r"`(?P<shown_by>[^`]+)` gives \*\*(?P<value_right>.*?)\*\*, with the mistake \*\*(?P<value_wrong>.*?)\*\*\. Caught by `tests/(?P<caught_by>\S+)`\.",
+    r"`(?P<shown_by>[^`]+)` gives \*\*(?P<value_right>.*?)\*\*, with "
+    r"the mistake \*\*(?P<value_wrong>.*?)\*\*\. Caught by "
+    r"`tests/(?P<caught_by>\S+)`\.",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -42,7 +53,9 @@ def mistakes():
     for entry in ENTRY.finditer(PAGE.read_text()):
         parts = entry.groupdict()
         lines = parts.pop("lines").splitlines()
-        right, wrong = ("\n".join(line[1:] for line in lines if line.startswith(sign)) for sign in "-+")
+        right, wrong = (
+            "\n".join(line[1:] for line in lines if line.startswith(sign)) for sign in "-+"
+        )
         found.append(Mistake(right=right, wrong=wrong, **parts))
     return found
 
@@ -58,7 +71,9 @@ def trained():
     import probnn
 
     model = probnn.GaussianEncoder(probnn.BernoulliImageGenerator(d=4))
-    model.load_state_dict(probnn.load(TESTS.parent / "checkpoints/cambridge/c_autoencoder.pt")["model"])
+    model.load_state_dict(
+        probnn.load(TESTS.parent / "checkpoints/cambridge/c_autoencoder.pt")["model"]
+    )
     return model, probnn.load_mnist("test").images[:200]
 
 
@@ -77,7 +92,10 @@ def log_p(samples=100):
 
 
 def interrupted(look=lambda: None, signals=1):
-    """Batches and random numbers seen by a loop that is interrupted before the third; between, one looks around."""
+    """Batches and random numbers seen by a loop that is interrupted before the third.
+
+    Between, one looks around.
+    """
     import torch
 
     import probnn
@@ -93,13 +111,17 @@ def interrupted(look=lambda: None, signals=1):
                             signal.raise_signal(signal.SIGINT)
                     check_interrupted()
                     seen.append((batch, round(torch.rand(()).item(), 2)))
-        except probnn.Interrupted:
+        except KeyboardInterrupt:
             look()
     return "".join(batch for batch, _ in seen), [noise for _, noise in seen]
 
 
 def adam_steps(new_process=False):
-    """What Adam has counted after four steps, left and resumed in the middle: in memory, or from the file."""
+    """What Adam has counted after four steps, left and taken up in the middle.
+
+    In memory, by the coursework's two cells as they are written; or in a new process, from the
+    file.
+    """
     import tempfile
 
     import torch
@@ -108,11 +130,13 @@ def adam_steps(new_process=False):
 
     with tempfile.TemporaryDirectory() as folder:
         for attempt in range(2):
-            weight = torch.nn.Linear(1, 1)
-            optimizer = torch.optim.Adam(weight.parameters())
             if attempt == 0 or new_process:
+                weight = torch.nn.Linear(1, 1)
                 cycle = probnn.enumerate_cycle([torch.ones(1, 1)] * 4, epochs=1)
-            probnn.resume(f"{folder}/model.pt", model=weight, optimizer=optimizer, batches=cycle, save_every=0)
+            optimizer = torch.optim.Adam(weight.parameters())
+            if new_process:
+                parts = {"model": weight, "optimizer": optimizer}
+                probnn.resume(f"{folder}/model.pt", batches=cycle, save_every=0, **parts)
             for (_, number), batch in cycle:
                 optimizer.zero_grad()
                 weight(batch).sum().backward()
@@ -143,7 +167,7 @@ def runs_code():
         torch.save({"probnn checkpoint": 1, "parts": Payload()}, f"{folder}/model.pt")
         try:
             probnn.load(f"{folder}/model.pt")
-        except probnn.CheckpointError:
+        except ValueError:
             pass
     return os.environ.pop("PROBNN_PAYLOAD", "") == "ran"
 
@@ -152,11 +176,11 @@ def evaluate(expression):
     """The value of an expression, as the page writes it; an error is its type."""
     import torch
 
-    import probnn
-    from probnn.sequences import END  # noqa: F401
-
     torch.manual_seed(0)
-    names = {**vars(probnn), **{name: f for name, f in globals().items() if callable(f)}, "torch": torch, "math": math, "probnn": probnn}
+    names = {"torch": torch, "math": math}
+    for module in MODULES:
+        names.update(vars(importlib.import_module(f"probnn.{module}")))
+    names.update({name: f for name, f in globals().items() if callable(f)})
     try:
         value = eval(expression, names)
     except BaseException as error:  # an interrupt is one
@@ -169,7 +193,10 @@ def evaluate(expression):
 
 
 def in_a_new_process(source, expression, test, answer):
-    """Runs in a process of its own, with the package from `source`: what the expression gives, and whether the test passes."""
+    """Runs in a process of its own, with the package from `source`.
+
+    Answers what the expression gives, and whether the test passes.
+    """
     sys.path.insert(0, str(source))
     os.chdir(TESTS.parent)
     sys.stdout = sys.stderr = open(os.devnull, "w")
@@ -183,9 +210,14 @@ def in_a_new_process(source, expression, test, answer):
 
 
 def apply(mistake, folder):
-    source = shutil.copytree(PACKAGE, folder / "probnn", ignore=shutil.ignore_patterns("__pycache__"))
+    source = shutil.copytree(
+        PACKAGE, folder / "probnn", ignore=shutil.ignore_patterns("__pycache__")
+    )
     text = (source / mistake.file).read_text()
-    assert text.count(mistake.right) == 1, f"{mistake.file} holds these lines {text.count(mistake.right)} times, not once: {mistake.right}"
+    assert text.count(mistake.right) == 1, (
+        f"{mistake.file} holds these lines {text.count(mistake.right)} "
+        f"times, not once: {mistake.right}"
+    )
     (source / mistake.file).write_text(text.replace(mistake.right, mistake.wrong))
     return folder
 
@@ -195,12 +227,17 @@ def test_it_does_what_the_page_says_and_is_caught(mistake, tmp_path, processes, 
     monkeypatch.setenv("PROBNN_DATA", str(TESTS.parent / "data"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     answer = processes.Queue()
-    process = processes.Process(target=in_a_new_process, args=(apply(mistake, tmp_path), mistake.shown_by, mistake.caught_by, answer))
+    process = processes.Process(
+        target=in_a_new_process,
+        args=(apply(mistake, tmp_path), mistake.shown_by, mistake.caught_by, answer),
+    )
     process.start()
     shown, code = answer.get(timeout=120)
     process.join()
     assert shown == mistake.value_wrong
-    assert code in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED), f"{mistake.caught_by} does not fail ({code})"
+    assert code in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED), (
+        f"{mistake.caught_by} does not fail ({code})"
+    )
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.title)

@@ -1,6 +1,8 @@
-"""Every notebook runs from a fresh kernel, twice: from the shipped checkpoints, and with everything trained, cut short, on another device."""
+"""Every page runs from a fresh kernel, twice.
 
-import importlib.util
+Once from the shipped checkpoints, and once with everything trained, cut short, on another device.
+"""
+
 import json
 import re
 import shutil
@@ -11,33 +13,37 @@ import nbformat
 import pytest
 from jupyter_core.utils import ensure_event_loop
 
+from tools import execute
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(str(path.relative_to(NOTEBOOKS)) for path in NOTEBOOKS.glob("*/*.ipynb"))
-
-spec = importlib.util.spec_from_file_location("execute", NOTEBOOKS / "execute.py")
-execute = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(execute)
 
 
 def outputs(path):
     notebook = nbformat.read(path, as_version=4)
-    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
 
 
-def side_by_side(folder, settings):
-    """Executes all notebooks into the folder, two at a time with one thread each, but in their order where later questions use what earlier ones
-    trained. Returns what each of them raised."""
+def side_by_side(folder, settings, cut_short=None):
+    """Executes all pages into the folder, two at a time with one thread each.
+
+    In their order where later questions use what earlier ones trained. Returns what each raised.
+    """
     raised = {}
 
     def in_order(names):
         for name in names:
             try:
-                execute.execute(NOTEBOOKS / name, folder / name)
+                execute.execute(NOTEBOOKS / name, folder / name, cut_short)
             except BaseException as error:
                 raised[name] = error
         ensure_event_loop().close()
 
-    chains = [[name for name in NAMES if name.startswith(start)] for start in ("toronto", "cambridge", "oslo/1", "oslo/2", "oslo/3", "autoencoder-2d")]  # the longest first
+    # the longest first
+    starts = ("toronto", "cambridge", "oslo/1", "oslo/2", "oslo/3", "autoencoder-2d")
+    chains = [[name for name in NAMES if name.startswith(start)] for start in starts]
     assert sorted(sum(chains, [])) == NAMES
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
         for setting, value in {"OMP_NUM_THREADS": "1", **settings}.items():
@@ -49,7 +55,11 @@ def side_by_side(folder, settings):
 @pytest.fixture(scope="module")
 def from_shipped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shipped")
-    shutil.copytree(NOTEBOOKS.parent / "checkpoints", folder / "checkpoints", ignore=shutil.ignore_patterns("in-progress"))
+    shutil.copytree(
+        NOTEBOOKS.parent / "checkpoints",
+        folder / "checkpoints",
+        ignore=shutil.ignore_patterns("in-progress"),
+    )
     return folder, side_by_side(folder, {"PROBNN_CHECKPOINTS": str(folder / "checkpoints")})
 
 
@@ -71,7 +81,8 @@ def test_nothing_is_computed_that_should_have_been_shipped(from_shipped):
 @pytest.fixture(scope="module")
 def cut_short(tmp_path_factory, pretended):
     folder = tmp_path_factory.mktemp("empty")
-    return side_by_side(folder, {"PROBNN_CHECKPOINTS": str(folder / "checkpoints"), "PROBNN_CUT_SHORT": "3", **pretended})
+    settings = {"PROBNN_CHECKPOINTS": str(folder / "checkpoints"), **pretended}
+    return side_by_side(folder, settings, cut_short=3)
 
 
 @pytest.mark.notebook
@@ -110,7 +121,12 @@ def test_a_notebook_that_fails_is_left_unchanged(tmp_path):
 
 def test_files_that_notebooks_link_to_are_there_and_animations_are_small():
     for path in NOTEBOOKS.glob("*/*.ipynb"):
-        for name in re.findall(r"\]\(([\w.-]+\.(?:gif|png|ipynb|md))\)", "".join(str(c["source"]) for c in nbformat.read(path, as_version=4).cells)):
+        for name in re.findall(
+            r"\]\(([\w.-]+\.(?:gif|png|ipynb|md))\)",
+            "".join(str(c["source"]) for c in nbformat.read(path, as_version=4).cells),
+        ):
             assert (path.parent / name).exists(), f"{path.name} links to {name}"
     animations = list(NOTEBOOKS.glob("*/*.gif"))
-    assert {a.name for a in animations} == {"tsne_sgd.gif", "tsne_adam.gif"} and all(a.stat().st_size < 3_000_000 for a in animations)
+    assert {a.name for a in animations} == {"tsne_sgd.gif", "tsne_adam.gif"} and all(
+        a.stat().st_size < 3_000_000 for a in animations
+    )

@@ -1,7 +1,8 @@
 """Log densities, samplers and Kullback-Leibler divergences, written from elementary functions.
 
-Densities are elementwise: the caller sums over the axes that make one datum, because only the caller knows them.
-Everything is in nats, works from logits and sigmas (never from probabilities or log sigmas), and is differentiable.
+Densities are elementwise: the caller sums over the axes that make one datum, because only the
+caller knows them. Everything is in nats, works from logits and sigmas (never from probabilities or
+log sigmas), and is differentiable.
 """
 
 from __future__ import annotations
@@ -13,17 +14,31 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+__all__ = [
+    "DiagonalGaussian",
+    "kl_bernoulli",
+    "kl_normal",
+    "log_bernoulli",
+    "log_continuous_bernoulli",
+    "log_normal",
+    "sample_bernoulli",
+    "sample_continuous_bernoulli",
+    "sample_normal",
+]
+
 LOG_2PI = math.log(2 * math.pi)
 
 
 def log_normal(z: Tensor, mu: Tensor | float = 0.0, sigma: Tensor | float = 1.0) -> Tensor:
     """Log density of N(mu, sigma^2) at z, elementwise.
 
-    log p(z) = -1/2 ((z - mu)/sigma)^2 - log sigma - 1/2 log(2 pi). A density: it may exceed 0 when sigma is small.
+    log p(z) = -1/2 ((z - mu)/sigma)^2 - log sigma - 1/2 log(2 pi). A density: it may exceed 0 when
+    sigma is small.
 
     Args:
         z: any shape.
-        mu, sigma: broadcastable to z; sigma > 0 is the standard deviation, not its logarithm and not the variance.
+        mu, sigma: broadcastable to z; sigma > 0 is the standard deviation, not its logarithm and
+            not the variance.
 
     Returns:
         Tensor of the broadcast shape, in nats.
@@ -32,15 +47,20 @@ def log_normal(z: Tensor, mu: Tensor | float = 0.0, sigma: Tensor | float = 1.0)
         >>> log_normal(torch.tensor([0.0, 1.0]))
         tensor([-0.9189, -1.4189])
     """
-    sigma = torch.as_tensor(sigma, dtype=z.dtype if z.is_floating_point() else torch.get_default_dtype(), device=z.device)
+    sigma = torch.as_tensor(
+        sigma,
+        dtype=z.dtype if z.is_floating_point() else torch.get_default_dtype(),
+        device=z.device,
+    )
     return -0.5 * ((z - mu) / sigma) ** 2 - sigma.log() - 0.5 * LOG_2PI
 
 
 def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
-    """Log probability x log p + (1 - x) log(1 - p) of a pixel x under Bernoulli(p), p = sigmoid(logits), elementwise.
+    """Log probability of a pixel x under Bernoulli(p), p = sigmoid(logits), elementwise.
 
-    = x * logits - log(1 + exp(logits)), which stays finite where log(sigmoid(logits)) is already -inf.
-    For grey x in [0, 1] it is not a log density of x: it is the mean log probability of binary pixels drawn from the grey level.
+    x log p + (1 - x) log(1 - p) = x * logits - log(1 + exp(logits)), which stays finite where
+    log(sigmoid(logits)) is already -inf. For grey x in [0, 1] it is not a log density of x: it is
+    the mean log probability of binary pixels drawn from the grey level.
 
     Args:
         x: values in [0, 1], broadcastable to logits.
@@ -57,10 +77,11 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
 
 
 def log_continuous_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
-    """Log density of the continuous Bernoulli on [0, 1], elementwise: a true density for grey pixels.
+    """Log density of the continuous Bernoulli on [0, 1], elementwise.
 
-    log p(x) = x log p + (1 - x) log(1 - p) + log C(p), with C(p) = 2 artanh(1 - 2p) / (1 - 2p) = logits / tanh(logits/2)
-    and C = 2 at p = 1/2. A density: it may exceed 0. Its mean is not p.
+    log p(x) = x log p + (1 - x) log(1 - p) + log C(p), with C(p) = 2 artanh(1 - 2p) / (1 - 2p) =
+    logits / tanh(logits/2) and C = 2 at p = 1/2. A true density for grey pixels: it may exceed 0.
+    Its mean is not p.
 
     Args:
         x: values in [0, 1], broadcastable to logits.
@@ -77,13 +98,17 @@ def log_continuous_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
         tensor(0.)
     """
     near_zero = logits.abs() < 1e-2
-    safe = torch.where(near_zero, torch.ones_like(logits), logits)  # where() alone lets NaN into the gradient
-    log_c = torch.where(near_zero, math.log(2) + logits**2 / 12, (safe / torch.tanh(safe / 2)).log())
+    # where() alone lets NaN into the gradient
+    safe = torch.where(near_zero, torch.ones_like(logits), logits)
+    away = (safe / torch.tanh(safe / 2)).log()
+    log_c = torch.where(near_zero, math.log(2) + logits**2 / 12, away)
     return log_bernoulli(x, logits) + log_c
 
 
 def sample_normal(mu: Tensor, sigma: Tensor, samples: int | None = None) -> Tensor:
-    """Draws from N(mu, sigma^2), reparameterised: z = mu + sigma * eps with eps ~ N(0, 1), so gradients reach mu and sigma.
+    """Draws from N(mu, sigma^2), reparameterised.
+
+    z = mu + sigma * eps with eps ~ N(0, 1), so gradients reach mu and sigma.
 
     Args:
         mu, sigma: of one shape (...).
@@ -111,9 +136,10 @@ def sample_bernoulli(logits: Tensor) -> Tensor:
 
 
 def sample_continuous_bernoulli(logits: Tensor) -> Tensor:
-    """Draws from the continuous Bernoulli by inverting its distribution function, elementwise; reparameterised.
+    """Draws from the continuous Bernoulli, elementwise; reparameterised.
 
-    F^-1(u) = log(1 + u (exp(logits) - 1)) / logits, evaluated from the side where exp does not overflow.
+    By inverting its distribution function: F^-1(u) = log(1 + u (exp(logits) - 1)) / logits,
+    evaluated from the side where exp does not overflow.
 
     Example:
         >>> bool((sample_continuous_bernoulli(torch.full((1000,), 200.0)) > 0.9).all())
@@ -127,10 +153,13 @@ def sample_continuous_bernoulli(logits: Tensor) -> Tensor:
     return torch.where(near_zero, u + 0.5 * logits * u * (1 - u), skewed)
 
 
-def kl_normal(mu: Tensor, sigma: Tensor, mu_p: Tensor | float = 0.0, sigma_p: Tensor | float = 1.0) -> Tensor:
+def kl_normal(
+    mu: Tensor, sigma: Tensor, mu_p: Tensor | float = 0.0, sigma_p: Tensor | float = 1.0
+) -> Tensor:
     """KL(N(mu, sigma^2) || N(mu_p, sigma_p^2)), elementwise; from the standard normal by default.
 
-    = log(sigma_p/sigma) + (sigma^2 + (mu - mu_p)^2) / (2 sigma_p^2) - 1/2. Never negative, not symmetric.
+    = log(sigma_p/sigma) + (sigma^2 + (mu - mu_p)^2) / (2 sigma_p^2) - 1/2. Never negative, not
+    symmetric.
 
     Example:
         >>> kl_normal(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 1.0]))
@@ -156,7 +185,9 @@ def kl_bernoulli(logits_q: Tensor, logits_p: Tensor) -> Tensor:
 
 
 class DiagonalGaussian(NamedTuple):
-    """A product of normal distributions over the last axis: the type of every q(z), so that `mu, sigma = q` unpacks.
+    """A product of normal distributions over the last axis: the type of every q(z).
+
+    It is a tuple, so that `mu, sigma = q` unpacks.
 
     Attributes:
         mu: (B, d) means.

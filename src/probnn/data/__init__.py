@@ -1,0 +1,25 @@
+"""The data sets, as tensors, from files that are verified byte for byte."""
+
+from probnn.data.files import DataError
+from probnn.data.mnist import (
+    LabelledImages,
+    held_out_split,
+    load_mnist,
+    mnist_dataset,
+    sample_train,
+    treat_pixels,
+)
+from probnn.data.tables import Surnames, load_surnames, load_xkcd
+
+__all__ = [
+    "DataError",
+    "LabelledImages",
+    "Surnames",
+    "held_out_split",
+    "load_mnist",
+    "load_surnames",
+    "load_xkcd",
+    "mnist_dataset",
+    "sample_train",
+    "treat_pixels",
+]

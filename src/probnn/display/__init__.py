@@ -1,0 +1,9 @@
+"""What is seen: figures of arrays, progress bars, sliders, moving pictures."""
+
+from probnn.display.animation import animate
+from probnn.display.contours import mass_contours, mass_levels
+from probnn.display.explorer import explore
+from probnn.display.live import progress
+from probnn.display.reconstructions import plot
+
+__all__ = ["animate", "explore", "mass_contours", "mass_levels", "plot", "progress"]

@@ -1,0 +1,52 @@
+"""Networks, and the densities that they parametrise: no data, no training, no drawing."""
+
+from probnn.models.autoencoders import Autoencoder, FlattenImages, sparsity_penalty
+from probnn.models.conditional import (
+    ConditionalBernoulliImageGenerator,
+    ConditionalGaussianEncoder,
+    one_hot,
+)
+from probnn.models.encoder import Encoder
+from probnn.models.halves import BOTTOM, TOP, bottom_half, half_loglik, top_half
+from probnn.models.images import (
+    BernoulliImageGenerator,
+    GaussianEncoder,
+    mlp_encoder,
+    mlp_generator,
+)
+from probnn.models.letters import counted, decode_names, encode_names
+from probnn.models.names import NameEncoder, NameGenerator
+from probnn.models.networks import mlp
+from probnn.models.pixels import log_bernoulli_images
+from probnn.models.regression import GaussianRegression, HWiggle, RWiggle, Starts, Wiggle
+
+__all__ = [
+    "BOTTOM",
+    "TOP",
+    "Autoencoder",
+    "BernoulliImageGenerator",
+    "ConditionalBernoulliImageGenerator",
+    "ConditionalGaussianEncoder",
+    "Encoder",
+    "FlattenImages",
+    "GaussianEncoder",
+    "GaussianRegression",
+    "HWiggle",
+    "NameEncoder",
+    "NameGenerator",
+    "RWiggle",
+    "Starts",
+    "Wiggle",
+    "bottom_half",
+    "counted",
+    "decode_names",
+    "encode_names",
+    "half_loglik",
+    "log_bernoulli_images",
+    "mlp",
+    "mlp_encoder",
+    "mlp_generator",
+    "one_hot",
+    "sparsity_penalty",
+    "top_half",
+]

@@ -1,0 +1,50 @@
+"""What one sees while training, apart from a notebook; and that looking changes nothing."""
+
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from probnn.display import live, progress
+from probnn.training import enumerate_cycle
+
+
+def test_the_bar_counts_steps_and_shows_the_mean_of_the_last_values(capsys, monkeypatch):
+    monkeypatch.setenv("PROBNN_HEADLESS", "1")
+    cycle, history = enumerate_cycle(["a", "b", "c", "d"], epochs=1), []
+    for (_, number), _ in progress(cycle, history, window=2, name="MSE", unit="per pixel"):
+        history.append(float(number))
+    said = capsys.readouterr().err
+    assert "4/4" in said and "MSE 2.5 per pixel" in said  # of 2 and 3
+
+
+def test_a_finished_cycle_shows_nothing(capsys):
+    assert list(progress(enumerate_cycle(["a"], epochs=0), [1.0])) == []
+    assert capsys.readouterr().err == ""
+
+
+def test_a_figure_that_samples_does_not_disturb_training(monkeypatch, capsys):
+    # without a notebook, display then prints
+    monkeypatch.setattr(live, "has_reader", lambda: True)
+    drawn = []
+
+    def draw():
+        drawn.append(torch.randn(3))
+        return plt.figure()
+
+    def train(**settings):
+        torch.manual_seed(0)
+        cycle = enumerate_cycle(["a", "b", "c"], epochs=1)
+        return [torch.randn(()).item() for _ in progress(cycle, **settings)]
+
+    assert train(draw=draw, every=0.0) == train()
+    assert len(drawn) == 4  # after each step, and at the end
+    assert "Figure(" in capsys.readouterr().out
+    assert not plt.get_fignums()
+
+
+def test_without_a_reader_no_figure_is_drawn():
+    def draw():
+        pytest.fail("drawn")
+
+    assert not live.has_reader()
+    assert len(list(progress(enumerate_cycle(["a"], epochs=1), draw=draw, every=0.0))) == 1

@@ -1,0 +1,105 @@
+"""Integration over a two-dimensional z against closed forms, scipy, and a plain grid."""
+
+import math
+
+import pytest
+import torch
+from scipy.integrate import dblquad
+from torch import distributions as td
+from truths import WIDTH, LinearGaussian, independent, log_joint_of_peaks, two_peaks
+
+from probnn.densities import DiagonalGaussian, log_bernoulli
+from probnn.inference import log_joint, log_marginal, log_marginal_quadrature, quadrature
+from probnn.models import mlp_generator
+
+
+def close(a, b, rtol=0.0, atol=0.0):
+    torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
+
+
+def test_log_marginal_is_the_closed_form():
+    model = LinearGaussian()
+    close(log_marginal_quadrature(model.loglik, model.x), model.log_marginal(), atol=1e-8)
+
+
+def test_kl_from_the_exact_posterior_is_the_closed_form():
+    model = LinearGaussian()
+    q = model.rough_posterior()
+    exact = td.kl_divergence(independent(q), independent(model.posterior()))
+    close(quadrature(model.loglik, model.x, q).kl, exact, atol=1e-8)
+    assert quadrature(model.loglik, model.x, model.posterior()).kl.abs().max() < 1e-8
+
+
+def test_two_narrow_peaks_far_apart_are_both_found():
+    exact = math.log(sum(map(math.exp, log_joint_of_peaks())))
+    result = log_marginal_quadrature(two_peaks, torch.zeros(3, 1, dtype=torch.float64))
+    close(result, torch.full((3,), exact, dtype=torch.float64), atol=1e-5)
+
+
+def test_kl_of_a_q_on_one_of_two_peaks_is_minus_the_log_of_its_share():
+    x = torch.zeros(1, 1, dtype=torch.float64)
+    shrink = 1 + WIDTH**2
+    mu = torch.tensor([[2.5, -1.5]], dtype=torch.float64) / shrink
+    q = DiagonalGaussian(mu, torch.full_like(mu, WIDTH / math.sqrt(shrink)))
+    other, own = log_joint_of_peaks()
+    share = 1 / (1 + math.exp(other - own))
+    assert quadrature(two_peaks, x, q).kl.item() == pytest.approx(-math.log(share), abs=1e-6)
+
+
+def test_kl_counts_where_q_lies_and_the_posterior_does_not():
+    model = LinearGaussian()
+    q = DiagonalGaussian(model.posterior().mu + 3.0, torch.full((5, 2), 0.1, dtype=torch.float64))
+    exact = td.kl_divergence(independent(q), independent(model.posterior()))
+    close(quadrature(model.loglik, model.x, q).kl, exact, rtol=1e-8)
+
+
+WEIGHTS = torch.randn(2, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(3)) * 2
+
+
+def saturating(x, z):
+    return log_bernoulli(x, torch.tanh(z @ WEIGHTS) * 3).sum(-1)
+
+
+def test_it_is_scipys_where_nothing_is_gaussian():
+    x = (torch.rand(1, 30, dtype=torch.float64) < 0.5).double()
+
+    def integrand(b, a):
+        z = torch.tensor([[[a, b]]], dtype=torch.float64)
+        return log_joint(saturating, x, z).exp().item() * 1e6
+
+    value, _ = dblquad(integrand, -5, 5, -5, 5, epsabs=1e-9, epsrel=1e-5)
+    found = log_marginal_quadrature(saturating, x).item()
+    assert found == pytest.approx(math.log(value / 1e6), abs=1e-5)
+
+
+def test_importance_sampling_agrees_with_it():
+    x = (torch.rand(4, 30, dtype=torch.float64) < 0.5).double()
+    zero = torch.zeros(4, 2, dtype=torch.float64)
+    prior = DiagonalGaussian(zero, torch.ones_like(zero))
+    sampled = log_marginal(saturating, x, prior, samples=200_000, max_rows=40_000)
+    difference = sampled.estimate - log_marginal_quadrature(saturating, x)
+    assert (difference.abs() < 5 * sampled.standard_error).all()
+
+
+def test_leaving_out_negligible_squares_changes_nothing_for_an_image_generator():
+    torch.manual_seed(0)
+    generator = mlp_generator(d=2, hidden=(50,)).double()
+    x = (torch.rand(3, 1, 28, 28, dtype=torch.float64) < 0.5).double()
+    axis = (torch.arange(256, dtype=torch.float64) + 0.5) / 16 - 8
+    grid = torch.cartesian_prod(axis, axis)[:, None]
+    with torch.no_grad():
+        joint = torch.cat([log_joint(generator.loglik, x, z) for z in grid.split(4096)])
+    plain = joint.logsumexp(0) - 2 * math.log(16)
+    close(log_marginal_quadrature(generator.loglik, x, spacing=1 / 16), plain, atol=1e-6)
+
+
+def test_bad_arguments_are_clear_errors():
+    model = LinearGaussian()
+    with pytest.raises(ValueError, match="spacing above 0 and at most 0.125, got 0.2"):
+        log_marginal_quadrature(model.loglik, model.x, spacing=0.2)
+    with pytest.raises(ValueError, match="one q per image, got x of shape"):
+        quadrature(model.loglik, model.x[:3], model.posterior())
+    mu, sigma = model.posterior()
+    for bad in (DiagonalGaussian(mu + 7, sigma), DiagonalGaussian(mu, sigma / 100)):
+        with pytest.raises(ValueError, match="every q to integrate to 1 on the grid, got"):
+            quadrature(model.loglik, model.x, bad)

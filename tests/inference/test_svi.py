@@ -1,0 +1,102 @@
+"""A q fitted by SVI against posteriors known in closed form, and against other Gaussians."""
+
+from functools import partial
+
+import pytest
+import torch
+from truths import LinearGaussian, two_peaks
+
+from probnn.densities import DiagonalGaussian, sample_bernoulli
+from probnn.inference import elbo, fit_posterior, quadrature
+from probnn.models import BOTTOM, TOP, GaussianEncoder, half_loglik, mlp_encoder, mlp_generator
+
+
+def test_it_finds_the_posterior_of_a_linear_gaussian_model():
+    model = LinearGaussian()
+    q = fit_posterior(model.loglik, model.x, samples=50)
+    assert ((q.mu - model.posterior().mu) / model.posterior().sigma).abs().max() < 0.1
+    assert (q.sigma / model.posterior().sigma - 1).abs().max() < 0.1
+    assert quadrature(model.loglik, model.x, q).kl.max() < 0.01
+
+
+def test_three_dimensions_work_as_well():
+    model = LinearGaussian(d=3)
+    q = fit_posterior(model.loglik, model.x, d=3)
+    bound = elbo(model.loglik, model.x, q, 20_000)
+    torch.testing.assert_close(bound, model.log_marginal(), rtol=0, atol=0.05)
+
+
+def test_equal_seeds_give_equal_results_and_the_global_stream_stays():
+    model, before = LinearGaussian(), torch.get_rng_state()
+    first, second, other = (
+        fit_posterior(model.loglik, model.x, steps=20, seed=seed) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first.mu, second.mu) and torch.equal(first.sigma, second.sigma)
+    assert not torch.equal(first.mu, other.mu)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_it_covers_the_peak_that_the_start_is_near_to():
+    x = torch.zeros(2, 1)
+    start = DiagonalGaussian(torch.tensor([[-1.9, 1.1], [2.4, -1.4]]), torch.full((2, 2), 0.1))
+    q = fit_posterior(two_peaks, x, start=start)
+    torch.testing.assert_close(q.mu, torch.tensor([[-2.0, 1.0], [2.5, -1.5]]), rtol=0, atol=0.02)
+
+
+def test_fitting_leaves_the_network_and_its_gradients_alone():
+    model = mlp_encoder(mlp_generator(2, (8,)), (8,))
+    before = [p.clone() for p in model.parameters()]
+    fit_posterior(model.f.loglik, torch.ones(3, 1, 28, 28), steps=5)
+    for a, b in zip(before, model.parameters(), strict=True):
+        assert torch.equal(a, b) and b.grad is None
+
+
+def test_it_returns_the_type_of_an_encoder_and_takes_an_encoders_q_as_start():
+    model, x = mlp_encoder(mlp_generator(2, (8,)), (8,)), torch.ones(3, 1, 28, 28)
+    q = fit_posterior(model.f.loglik, x, steps=5, start=model(x))
+    assert type(q) is type(model(x)) is DiagonalGaussian and not q.mu.requires_grad
+    assert isinstance(model, GaussianEncoder)
+
+
+def test_it_fits_the_same_where_gradients_are_switched_off():
+    model, x = mlp_encoder(mlp_generator(2, (8,)), (8,)), torch.ones(3, 1, 28, 28)
+    q = fit_posterior(model.f.loglik, x, steps=5, start=model(x))
+    with torch.no_grad():
+        assert torch.equal(fit_posterior(model.f.loglik, x, steps=5, start=model(x)).mu, q.mu)
+
+
+@pytest.mark.slow
+def test_a_fitted_q_beats_any_other_in_the_elbo():
+    torch.manual_seed(0)
+    generator = mlp_generator(2, (20,))
+    with torch.no_grad():  # drawn from the model, so that z lies where the prior is
+        x = sample_bernoulli(generator.logits(torch.randn(4, 2)))
+    top = partial(half_loglik, generator, TOP)
+    q = fit_posterior(top, x, steps=500)
+    with torch.no_grad():
+        fitted = quadrature(top, x, q).kl
+        for mu, sigma in ((q.mu + 0.1, q.sigma), (q.mu, 1.2 * q.sigma), (q.mu, q.sigma / 1.2)):
+            assert (quadrature(top, x, DiagonalGaussian(mu, sigma)).kl > fitted).all()
+
+
+@pytest.mark.parametrize(
+    "bad, said",
+    [
+        ({"samples": 0}, "samples >= 1 and steps >= 1, got 0"),
+        ({"steps": 0}, "and 0"),
+        ({"d": 3, "start": True}, r"start of shape \(5, 3\)"),
+    ],
+)
+def test_bad_arguments_are_clear_errors(bad, said):
+    model = LinearGaussian()
+    bad = {**bad, "start": model.posterior()} if "start" in bad else bad
+    with pytest.raises(ValueError, match=said):
+        fit_posterior(model.loglik, model.x, **bad)
+
+
+def test_grey_halves_and_wrong_sizes_are_clear_errors():
+    generator = mlp_generator(2, (8,))
+    grey, half = torch.full((1, 1, 28, 28), 0.4), torch.zeros(1, 1, 14, 28)
+    for x, said in ((grey, "expected pixels 0 or 1, got 0.4"), (half, r"\(B, 1, 28, 28\)")):
+        with pytest.raises(ValueError, match=said):
+            fit_posterior(partial(half_loglik, generator, BOTTOM), x)

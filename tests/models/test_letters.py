@@ -1,0 +1,27 @@
+"""Names as rows of numbers, and back."""
+
+import pytest
+
+from probnn.data import load_surnames
+from probnn.models import decode_names, encode_names
+
+
+def test_names_survive_encoding():
+    names = load_surnames("test").names
+    assert decode_names(encode_names(names)) == names
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["ABE", ""], "expected names of one letter or more, got an empty one"),
+        (["ABE", "O'BRIEN"], 'got "O\'BRIEN" with "\'": write it in capitals, without accents'),
+        (["Smith"], "expected letters A to Z, got 'Smith' with 'h', 'i', 'm', 't'"),
+        (["MÜLLER"], "got 'MÜLLER' with 'Ü'"),
+        ([], r"expected a list of names, got \[\]"),
+        ("SMITH", "expected a list of names, got 'SMITH'"),
+    ],
+)
+def test_names_that_cannot_be_written_are_a_clear_error(names, message):
+    with pytest.raises(ValueError, match=message):
+        encode_names(names)

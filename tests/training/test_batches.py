@@ -1,0 +1,88 @@
+"""Where batches come from: lists, tensors cut into pieces, and DataLoaders, with workers, too."""
+
+import signal
+
+import pytest
+import torch
+from runs import DATA, Augmented, inspect
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from probnn.training import Interruptable, Interrupted, enumerate_cycle
+
+
+class RandomItems(Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return torch.rand(1)
+
+
+def test_workers_draw_new_random_numbers_each_epoch_and_the_same_ones_when_resumed():
+    def run(interrupt_at):
+        torch.manual_seed(0)
+        loader, seen = DataLoader(RandomItems(), batch_size=2, num_workers=2), []
+        cycle = enumerate_cycle(loader, False, 2)
+
+        def cell():
+            with Interruptable() as check_interrupted:
+                for _, x in cycle:
+                    if len(seen) == interrupt_at and not again:
+                        signal.raise_signal(signal.SIGINT)
+                    check_interrupted()
+                    seen.append(x.flatten().tolist())
+
+        again = False
+        if interrupt_at is not None:
+            with pytest.raises(Interrupted):
+                cell()
+            inspect()
+        again = True
+        cell()
+        return seen
+
+    alone = run(None)
+    assert len({x for batch in alone for x in batch}) == 16
+    assert run(3) == alone
+
+
+def test_a_shuffled_dataloader_is_cycled_not_indexed_and_keeps_its_pairs():
+    loader = DataLoader(TensorDataset(torch.arange(10), torch.arange(10) * 2), batch_size=4)
+    seen = [(x, y) for _, (x, y) in enumerate_cycle(loader, shuffle=True, epochs=1)]
+    assert all(torch.equal(2 * x, y) for x, y in seen)
+    assert sorted(torch.cat([x for x, _ in seen]).tolist()) == list(range(10))
+
+
+def test_a_tuple_of_tensors_is_cut_alike():
+    pair = torch.arange(5), torch.arange(5) * 2
+    seen = [batch for _, batch in enumerate_cycle(pair, batch_size=2, epochs=1)]
+    assert all(torch.equal(2 * x, y) for x, y in seen)
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield 1
+
+    def __len__(self):
+        return 10
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(g=[]), "at least one batch"),
+        (dict(g=iter([1])), "list_iterator"),
+        (dict(g=(torch.zeros(3), torch.zeros(4)), batch_size=2), r"one length .* got \[3, 4\]"),
+        (dict(g=[torch.zeros(3)], batch_size=2), "got list: put a DataLoader around it"),
+        (dict(g=Augmented(), batch_size=2), "got Augmented: put a DataLoader around it"),
+        (dict(g=DataLoader(Endless(), batch_size=2)), "DataLoader with a batch_size"),
+        (dict(g=torch.zeros(3), batch_size=0), "batch_size >= 1, got 0"),
+        (dict(g=DataLoader(DATA, batch_size=2), batch_size=2), "without batch_size="),
+        (dict(g={0: "a"}), "got dict"),
+        (dict(g=DataLoader(DATA, batch_size=None)), "DataLoader with a batch_size"),
+    ],
+)
+def test_bad_sources_are_clear_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        enumerate_cycle(**arguments)

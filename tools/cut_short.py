@@ -1,0 +1,61 @@
+"""Makes training short and data few, from outside: to see in seconds that a page runs through.
+
+What a page says of trained weights is then not true, and its checks of them may fail; see
+`execute`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import probnn.data
+import probnn.training
+from probnn.data import LabelledImages, Surnames
+from probnn.training.cycles import Cycle
+
+__all__ = ["cut_short"]
+
+
+def cut_short(steps: int = 3, data: int = 100) -> None:
+    """Has every training loop of this process end after so many steps, and makes data sets small.
+
+    Args:
+        steps: of each training loop, which is then not `finished`.
+        data: images of each part of MNIST, and surnames of each of theirs.
+    """
+    whole_next, load_mnist, load_surnames = (
+        Cycle.__next__,
+        probnn.data.load_mnist,
+        probnn.data.load_surnames,
+    )
+
+    def next_of_few(self: Cycle) -> Any:
+        if self.steps >= steps:
+            self.write()
+            raise StopIteration
+        return whole_next(self)
+
+    @wraps(load_mnist)
+    def few_images(*args: Any, **kwargs: Any) -> LabelledImages:
+        return LabelledImages(*(tensor[:data] for tensor in load_mnist(*args, **kwargs)))
+
+    @wraps(load_surnames)
+    def few_surnames(part: str) -> Surnames:
+        names, percent = load_surnames(part)
+        return Surnames(names[:data], percent[:data])
+
+    Cycle.__next__ = next_of_few  # type: ignore[method-assign]  # for the whole process, on purpose
+    _replace(load_mnist, few_images)
+    _replace(load_surnames, few_surnames)
+
+
+def _replace(function: Callable[..., Any], other: Callable[..., Any]) -> None:
+    """Puts the other function in the place of this one, wherever the package holds it."""
+    for name, module in list(sys.modules.items()):
+        if name == "probnn" or name.startswith("probnn."):
+            for attribute, value in list(vars(module).items()):
+                if value is function:
+                    setattr(module, attribute, other)
