@@ -146,20 +146,19 @@ def test_public_functions_have_docstrings():
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
 
 
-# Modules that are tested in the file of another one of their folder.
+# Modules that are tested in a file of another name: test files must not share theirs.
 TESTED_WITH = {
-    "encoder": "images",
-    "networks": "images",
-    "pixels": "images",
-    "letters": "names",
-    "storing": "resuming",
-    "reconstructions": "plots",
+    "data/files": "data_files",
+    "models/encoder": "images",
+    "models/networks": "images",
+    "models/pixels": "images",
+    "training/storing": "resuming",
 }
 
 
 def test_the_tests_mirror_the_package():
     for path in PACKAGE.rglob("*.py"):
         if path.parent != PACKAGE and path.name != "__init__.py":
-            name = TESTED_WITH.get(path.stem, path.stem)
+            name = TESTED_WITH.get(f"{path.parent.name}/{path.stem}", path.stem)
             test = ROOT / "tests" / path.parent.name / f"test_{name}.py"
             assert test.exists(), test

@@ -99,6 +99,7 @@ def interrupted(look=lambda: None, signals=1):
     import torch
 
     import probnn
+    from probnn.training import Interrupted
 
     torch.manual_seed(0)
     cycle, seen = probnn.enumerate_cycle(["a", "b", "c", "d"], shuffle=False, epochs=1), []
@@ -111,7 +112,7 @@ def interrupted(look=lambda: None, signals=1):
                             signal.raise_signal(signal.SIGINT)
                     check_interrupted()
                     seen.append((batch, round(torch.rand(()).item(), 2)))
-        except KeyboardInterrupt:
+        except Interrupted:
             look()
     return "".join(batch for batch, _ in seen), [noise for _, noise in seen]
 
@@ -250,5 +251,5 @@ def test_the_page_is_read_whole():
 
 
 def test_the_tests_that_the_page_names_are_there():
-    for file, test in re.findall(r"`tests/(test_\w+\.py)::(\w+)", PAGE.read_text()):
+    for file, test in re.findall(r"`tests/([\w/]+\.py)::(\w+)", PAGE.read_text()):
         assert f"def {test}(" in (TESTS / file).read_text(), f"{file}::{test}"

@@ -12,25 +12,26 @@ from functools import wraps
 from typing import Any
 
 import probnn.data
-import probnn.training
+import probnn.inference
 from probnn.data import LabelledImages, Surnames
+from probnn.densities import DiagonalGaussian
+from probnn.inference import MonteCarlo
 from probnn.training.cycles import Cycle
 
 __all__ = ["cut_short"]
 
 
-def cut_short(steps: int = 3, data: int = 100) -> None:
+def cut_short(steps: int = 3, data: int = 100, samples: int = 100) -> None:
     """Has every training loop of this process end after so many steps, and makes data sets small.
 
     Args:
-        steps: of each training loop, which is then not `finished`.
+        steps: of each training loop, which is then not `finished`, and of each fitted q.
         data: images of each part of MNIST, and surnames of each of theirs.
+        samples: the most that a Monte Carlo log likelihood takes.
     """
-    whole_next, load_mnist, load_surnames = (
-        Cycle.__next__,
-        probnn.data.load_mnist,
-        probnn.data.load_surnames,
-    )
+    load_mnist, load_surnames = probnn.data.load_mnist, probnn.data.load_surnames
+    fit_posterior, log_marginal = probnn.inference.fit_posterior, probnn.inference.log_marginal
+    whole_next = Cycle.__next__
 
     def next_of_few(self: Cycle) -> Any:
         if self.steps >= steps:
@@ -47,9 +48,20 @@ def cut_short(steps: int = 3, data: int = 100) -> None:
         names, percent = load_surnames(part)
         return Surnames(names[:data], percent[:data])
 
+    @wraps(fit_posterior)
+    def hardly_fitted(*args: Any, **kwargs: Any) -> DiagonalGaussian:
+        return fit_posterior(*args, **{**kwargs, "steps": steps})
+
+    @wraps(log_marginal)
+    def of_few_samples(loglik: Any, x: Any, q: Any, wanted: int = 100, **kwargs: Any) -> MonteCarlo:
+        few = min(kwargs.pop("samples", wanted), samples)
+        return log_marginal(loglik, x, q, few, **kwargs)
+
     Cycle.__next__ = next_of_few  # type: ignore[method-assign]  # for the whole process, on purpose
     _replace(load_mnist, few_images)
     _replace(load_surnames, few_surnames)
+    _replace(fit_posterior, hardly_fitted)
+    _replace(log_marginal, of_few_samples)
 
 
 def _replace(function: Callable[..., Any], other: Callable[..., Any]) -> None:

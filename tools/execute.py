@@ -86,7 +86,7 @@ def execute(source: Path, target: Path, cut_short: int | None = None) -> float |
 
 CUT_SHORT = """
 import sys
-sys.path.insert(0, {0!r})
+sys.path.insert(0, "{0}")
 from tools.cut_short import cut_short
 del sys.path[0]
 cut_short(steps={1})

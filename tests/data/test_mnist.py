@@ -105,7 +105,7 @@ def test_samples_are_training_images_with_their_labels():
     torch.manual_seed(0)
     x, y = sample_train(3, return_labels=True)
     assert x.shape == (3, 28, 28)
-    for image, label in zip(x, y):
+    for image, label in zip(x, y, strict=True):
         where = (images[:, 0] == image).all((1, 2)).nonzero()[0, 0]
         assert labels[where] == label
     torch.manual_seed(0)

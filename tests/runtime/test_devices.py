@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from probnn.runtime import use_device
-from probnn.runtime.devices import to_default_device
+from probnn.runtime.devices import default_device, to_default_device
 
 
 def run(code, environment):
@@ -31,6 +31,12 @@ def test_a_device_that_is_not_here_is_a_clear_error(monkeypatch):
     monkeypatch.setenv("PROBNN_DEVICE", "elsewhere")
     with pytest.raises(ValueError, match="got 'elsewhere'"):
         use_device()
+
+
+def test_the_default_device_is_that_of_a_new_tensor_also_within_a_block():
+    assert default_device() == torch.device("cpu")
+    with torch.device("meta"):
+        assert default_device() == torch.device("meta")
 
 
 def test_tensors_are_found_however_deep():

@@ -115,7 +115,7 @@ def test_a_reader_sees_one_content_or_the_other_at_every_moment(tmp_path):
     while writer.is_alive():
         seen.add((tmp_path / "x").read_text())
     writer.join()
-    assert seen == {letter * SIZE for letter in "ab"}
+    assert seen <= {letter * SIZE for letter in "ab"}
 
 
 def alternate(folder):

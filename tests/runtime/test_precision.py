@@ -135,3 +135,19 @@ def test_the_layer_that_reads_z_and_the_one_that_gives_its_moments_stay_in_float
         inside = reduced.f.f[0](z), reduced.g[-1](h)
     for found, expected in zip(inside, (plain.f.f[0](z), plain.g[-1](h)), strict=True):
         assert torch.equal(found, expected) == units
+
+
+def test_modes_of_layers_are_kept_and_the_model_given_is_left_as_it_was(units):
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 40), torch.nn.Dropout())
+    plain[1].eval()
+    reduced = reduced_precision(plain)
+    for network in (plain, reduced):
+        assert [layer.training for layer in network.modules()] == [True, True, False]
+
+
+def test_networks_within_networks_are_reduced_with_their_narrow_layers_in_float32(units):
+    inner = torch.nn.Sequential(torch.nn.Linear(40, 4), torch.nn.Linear(4, 40))
+    reduced = reduced_precision(torch.nn.Sequential(torch.nn.Linear(40, 40), inner))
+    with torch.autocast("cpu", torch.bfloat16):
+        exact = reduced[1][0](torch.ones(1, 40))
+    assert (exact.dtype == torch.float32) == units

@@ -148,7 +148,6 @@ def test_tuning_says_what_it_has_done():
     )
 
 
-@pytest.mark.xfail(strict=True, reason="looks at a number that is 0 in this thread already")
 @can_flush
 def test_tuning_says_that_it_came_too_late_for_threads_that_torch_had_started():
     assert printed(SAID.format(before="torch.ones(4_000_000) * 0.9")).startswith(

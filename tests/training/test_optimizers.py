@@ -1,6 +1,7 @@
 """Optimisers made anew in the training cell take up the moments of the one before, bit for bit."""
 
 import gc
+import pickle
 import signal
 import threading
 import weakref
@@ -273,26 +274,27 @@ def test_an_optimiser_that_steps_in_another_thread_is_none_of_the_loops():
     assert [slot["step"].item() for slot in theirs.state.values()] == [1, 1]
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="takes up moments that lack one it needs")
 @pytest.mark.parametrize(
     "before, after",
     [
         (optim.Adam, partial(optim.Adam, amsgrad=True)),
         (optim.RMSprop, partial(optim.RMSprop, momentum=0.9)),
         (optim.RMSprop, partial(optim.RMSprop, centered=True)),
+        (partial(optim.SGD, lr=0.01), partial(optim.SGD, lr=0.01, momentum=0.9)),
     ],
-    ids=["Adam, amsgrad", "RMSprop, momentum", "RMSprop, centred"],
+    ids=["Adam, amsgrad", "RMSprop, momentum", "RMSprop, centred", "SGD, momentum"],
 )
-def test_an_optimiser_that_needs_more_moments_than_the_one_before_can_train(before, after):
-    run = TwoCells("list", before)
-    with pytest.raises(Interrupted):
-        run.train(interrupt_at=3)
-    run.new_optimizer = after
-    run.train()
-    assert len(run.history) == STEPS
+def test_an_optimiser_that_needs_more_moments_than_the_one_before_starts_afresh(
+    before, after, capsys
+):
+    kind = partial(TwoCells, new_optimizer=before)
+    run, fresh = halfway(kind), halfway_with_a_cycle_that_knows_no_optimiser(kind)
+    for one in (run, fresh):
+        one.new_optimizer = after
+        one.train()
+    assert run == fresh and capsys.readouterr().out == ""
 
 
-@pytest.mark.xfail(strict=True, reason="says that it takes up moments, though there are none")
 def test_an_optimiser_without_moments_has_nothing_to_tell(capsys):
     TwoCells("list", partial(optim.SGD, lr=0.01)).train_to_the_end([3])
     assert capsys.readouterr().out == ""
@@ -376,3 +378,11 @@ def test_an_uninterrupted_run_has_nothing_to_tell(capsys):
 def test_an_optimiser_that_is_still_the_same_has_nothing_to_tell(capsys):
     halfway(Run).train()
     assert capsys.readouterr().out == ""
+
+
+def test_a_cycle_that_is_sent_elsewhere_takes_its_place_along_and_no_optimiser():
+    run = TwoCells("list", optim.Adam)
+    with pytest.raises(Interrupted):
+        run.train(interrupt_at=3)
+    elsewhere = pickle.loads(pickle.dumps(run.batches))
+    assert elsewhere.steps == run.batches.steps == 3 and not elsewhere._optimizers._before

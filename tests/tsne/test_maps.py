@@ -1,18 +1,19 @@
-"""t-SNE's divergence and gradient against autograd, finite differences and scikit-learn; its optimiser against scikit-learn's."""
+"""t-SNE's divergence, gradient and optimiser against autograd, scipy and scikit-learn."""
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import squareform
 from scipy.special import rel_entr
 from sklearn.manifold import _t_sne
 
-from probnn import tsne  # FIXME
 from probnn.data import load_mnist
 from probnn.training import enumerate_cycle, resume
 from probnn.tsne import (
     MomentumWithGains,
     TsneObjective,
     kl_divergence,
+    maps,
     pca_start,
     symmetric_gauss_neighbour_probability,
     symmetric_student_t_neighbour_probability,
@@ -20,10 +21,9 @@ from probnn.tsne import (
 
 
 @pytest.fixture(scope="module")
-def P():  # noqa: N802
-    return symmetric_gauss_neighbour_probability(
-        load_mnist("train").images[:200].flatten(1).double(), wanted=20.0
-    )
+def P():
+    x = load_mnist("train").images[:200].flatten(1).double()
+    return symmetric_gauss_neighbour_probability(x, wanted=20.0)
 
 
 @pytest.fixture
@@ -32,31 +32,25 @@ def y():
 
 
 def test_q_is_the_definition_written_out(y):
-    y = y[:6]
-    weights = np.array(
-        [
-            [1 / (1 + ((y[i] - y[j]) ** 2).sum()) if i != j else 0.0 for j in range(6)]
-            for i in range(6)
-        ]
-    )
-    np.testing.assert_allclose(
-        symmetric_student_t_neighbour_probability(y), weights / weights.sum(), rtol=1e-9
-    )
+    y, weights = y[:6], np.zeros((6, 6))
+    for i in range(6):
+        for j in range(6):
+            weights[i, j] = 1 / (1 + ((y[i] - y[j]) ** 2).sum()) if i != j else 0.0
+    q = symmetric_student_t_neighbour_probability(y)
+    np.testing.assert_allclose(q, weights / weights.sum(), rtol=1e-9)
 
 
 def test_kl_is_scipys_also_where_p_is_0(P, y):
     q = symmetric_student_t_neighbour_probability(y)
-    assert kl_divergence(P, q).item() == pytest.approx(
-        rel_entr(P.numpy(), np.where(q == 0, 1, q)).sum(), rel=1e-9
-    )
+    exact = rel_entr(P.numpy(), np.where(q == 0, 1, q)).sum()
+    assert kl_divergence(P, q).item() == pytest.approx(exact, rel=1e-9)
     assert TsneObjective(P).kl(y) == pytest.approx(kl_divergence(P, q).item(), rel=1e-9)
 
 
 def test_the_gradient_is_autograds(P, y):
     y.requires_grad_()
-    (exact,) = torch.autograd.grad(
-        kl_divergence(P, symmetric_student_t_neighbour_probability(y)), y
-    )
+    kl = kl_divergence(P, symmetric_student_t_neighbour_probability(y))
+    (exact,) = torch.autograd.grad(kl, y)
     torch.testing.assert_close(TsneObjective(P).gradient(y), exact, rtol=1e-9, atol=1e-12)
 
 
@@ -69,19 +63,15 @@ def test_the_gradient_is_that_of_finite_differences(P, y):
 @pytest.mark.parametrize("block", [1, 1000, 4000, 10**7])
 def test_blocks_of_any_size_give_the_same(P, y, block, monkeypatch):
     whole = TsneObjective(P).gradient(y)
-    monkeypatch.setattr(tsne, "BLOCK", block)
+    monkeypatch.setattr(maps, "BLOCK", block)
     objective = TsneObjective(P)
     torch.testing.assert_close(objective.gradient(y), whole, rtol=1e-10, atol=1e-14)
     assert objective.kl(y) == pytest.approx(TsneObjective(P).kl(y), rel=1e-10)
 
 
 def test_float32_is_near_float64_also_for_wide_maps(P, y):
-    for scale, accuracy in (
-        (1e-4, 1e-3),
-        (1.0, 1e-3),
-        (10.0, 1e-3),
-        (100.0, 0.1),
-    ):  # a tenth at widths of several hundred
+    accuracies = {1e-4: 1e-3, 1.0: 1e-3, 10.0: 1e-3, 100.0: 0.1}  # the last: hundreds wide
+    for scale, accuracy in accuracies.items():
         exact, single = TsneObjective(P), TsneObjective(P.float())
         error = single.gradient((scale * y).float()).double() - exact.gradient(scale * y)
         assert error.norm() < accuracy * exact.gradient(scale * y).norm()
@@ -89,26 +79,20 @@ def test_float32_is_near_float64_also_for_wide_maps(P, y):
 
 
 def test_it_is_scikit_learns_gradient_and_divergence(P, y):
-    from scipy.spatial.distance import squareform
-
-    error, gradient = _t_sne._kl_divergence(
-        y.numpy().ravel(), squareform(P.numpy(), checks=False), 1.0, 200, 2
-    )
-    np.testing.assert_allclose(
-        TsneObjective(P).gradient(y).numpy().ravel(), gradient, rtol=1e-6, atol=1e-10
-    )
+    pairs = squareform(P.numpy(), checks=False)
+    error, gradient = _t_sne._kl_divergence(y.numpy().ravel(), pairs, 1.0, 200, 2)
+    ours = TsneObjective(P).gradient(y).numpy().ravel()
+    np.testing.assert_allclose(ours, gradient, rtol=1e-6, atol=1e-10)
     assert TsneObjective(P).kl(y) == pytest.approx(error, rel=1e-6)
 
 
 def test_exaggeration_multiplies_the_attraction_and_leaves_the_divergence_alone(P, y):
     objective = TsneObjective(P)
-    before, expected = (
-        objective.kl(y),
-        12 * objective.gradient(y) + 11 * 4 * _repulsion(y),
-    )  # 12 times the attraction, the repulsion once
-    torch.testing.assert_close(
-        objective.gradient(y, exaggeration=12.0), expected, rtol=1e-8, atol=1e-12
-    )
+    before = objective.kl(y)
+    # 12 times the attraction, the repulsion once
+    expected = 12 * objective.gradient(y) + 11 * 4 * _repulsion(y)
+    exaggerated = objective.gradient(y, exaggeration=12.0)
+    torch.testing.assert_close(exaggerated, expected, rtol=1e-8, atol=1e-12)
     assert objective.kl(y) == before
 
 
@@ -136,28 +120,17 @@ def test_a_start_by_pca_is_scikit_learns():
     theirs = 1e-4 * theirs / theirs[:, 0].std(ddof=1)
     ours = pca_start(x).numpy()
     for k in range(2):
-        np.testing.assert_allclose(
-            ours[:, k] * np.sign(ours[0, k]),
-            theirs[:, k] * np.sign(theirs[0, k]),
-            rtol=1e-3,
-            atol=1e-8,
-        )
+        mine, other = (axes[:, k] * np.sign(axes[0, k]) for axes in (ours, theirs))
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-8)
 
 
 def test_momentum_and_gains_are_scikit_learns(P, y):
     """Ours and `_gradient_descent`, from the same start: the same points after 50 steps."""
-    from scipy.spatial.distance import squareform
-
+    settings = dict(momentum=0.8, learning_rate=100.0, min_gain=0.01)
+    arguments = [squareform(P.numpy(), checks=False), 1.0, 200, 2]
+    start = y.numpy().ravel().copy()
     theirs, _, _ = _t_sne._gradient_descent(
-        _t_sne._kl_divergence,
-        y.numpy().ravel().copy(),
-        0,
-        50,
-        momentum=0.8,
-        learning_rate=100.0,
-        min_gain=0.01,
-        args=[squareform(P.numpy(), checks=False), 1.0, 200, 2],
-        kwargs={},
+        _t_sne._kl_divergence, start, 0, 50, args=arguments, kwargs={}, **settings
     )
     points, objective = y.clone().requires_grad_(), TsneObjective(P)
     optimizer = MomentumWithGains([points], lr=100.0, momentum=0.8)
@@ -188,18 +161,10 @@ def test_its_optimiser_resumes_exactly(P, y):
 def test_the_coursework_loop_resumes_a_map_exactly_from_its_file(P, y, tmp_path):
     def run(epochs):
         points, history = torch.nn.Parameter(y.clone()), []
-        objective, optimizer, steps = (
-            TsneObjective(P),
-            MomentumWithGains([points]),
-            enumerate_cycle(["all points"], epochs=epochs),
-        )
-        resume(
-            tmp_path / "map.pt",
-            points=torch.nn.ParameterList([points]),
-            optimizer=optimizer,
-            batches=steps,
-            history=history,
-        )
+        objective, optimizer = TsneObjective(P), MomentumWithGains([points])
+        steps = enumerate_cycle(["all points"], epochs=epochs)
+        parts = dict(points=torch.nn.ParameterList([points]), optimizer=optimizer, history=history)
+        resume(tmp_path / "map.pt", batches=steps, **parts)
         for _ in steps:
             points.grad = objective.gradient(points)
             optimizer.step()
@@ -218,10 +183,8 @@ def test_descent_separates_three_clusters():
     torch.manual_seed(0)
     centres = 10 * torch.randn(3, 20)
     x = (centres[:, None] + torch.randn(3, 30, 20)).flatten(0, 1)
-    objective, points = (
-        TsneObjective(symmetric_gauss_neighbour_probability(x, wanted=10.0)),
-        torch.randn(90, 2).requires_grad_(),
-    )
+    objective = TsneObjective(symmetric_gauss_neighbour_probability(x, wanted=10.0))
+    points = torch.randn(90, 2).requires_grad_()
     before = objective.kl(points)
     optimizer = MomentumWithGains([points], lr=50.0)
     for step in range(300):
@@ -241,9 +204,8 @@ def test_descent_separates_three_clusters():
     ],
 )
 def test_map_points_of_another_shape_or_type_are_clear_errors(P, bad):
-    with pytest.raises(
-        ValueError, match=r"expected map points of shape \(200, 2\) and type torch.float64, got"
-    ):
+    said = r"expected map points of shape \(200, 2\) and type torch.float64, got"
+    with pytest.raises(ValueError, match=said):
         TsneObjective(P).gradient(bad)
 
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, squareform
+from sklearn.manifold import _utils
 from sklearn.manifold._t_sne import _joint_probabilities
 
 from probnn.data import load_mnist
@@ -26,17 +27,15 @@ def images():
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-4), (torch.float64, 1e-11)])
 def test_distances_are_scipys(images, dtype, tolerance):
     d2 = squared_distances(images.to(dtype))
-    np.testing.assert_allclose(
-        d2, cdist(images.double(), images.double(), "sqeuclidean"), rtol=tolerance, atol=tolerance
-    )
+    exact = cdist(images.double(), images.double(), "sqeuclidean")
+    np.testing.assert_allclose(d2, exact, rtol=tolerance, atol=tolerance)
     assert d2.dtype == dtype and torch.equal(d2, d2.T)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_distances_are_never_negative_and_zero_to_oneself(dtype):
-    x = (
-        (1000 + 1e-3 * torch.randn(50, 3)).to(dtype).repeat(3, 1)
-    )  # far from 0, and every point three times
+    far = (1000 + 1e-3 * torch.randn(50, 3)).to(dtype)  # from 0
+    x = far.repeat(3, 1)
     d2 = squared_distances(x)
     assert (d2 >= 0).all() and (d2.diagonal() == 0).all()
     assert d2[:50, 50:100].diagonal().max() < 1e-8
@@ -46,13 +45,12 @@ def test_probabilities_are_the_definition_written_out():
     x, sigma = torch.randn(6, 3, dtype=torch.float64), torch.rand(6, dtype=torch.float64) + 0.5
     d2 = squared_distances(x)
     for i in range(6):
-        weights = [
-            math.exp(-(x[i] - x[j]).square().sum() / (2 * sigma[i] ** 2)) if j != i else 0.0
-            for j in range(6)
-        ]
-        np.testing.assert_allclose(
-            neighbour_probability(d2, sigma)[i], np.array(weights) / sum(weights), rtol=1e-9
-        )
+        weights = np.zeros(6)
+        for j in range(6):
+            if j != i:
+                weights[j] = math.exp(-(x[i] - x[j]).square().sum() / (2 * sigma[i] ** 2))
+        p = neighbour_probability(d2, sigma)[i]
+        np.testing.assert_allclose(p, weights / weights.sum(), rtol=1e-9)
 
 
 def test_far_points_do_not_turn_into_nan():
@@ -72,30 +70,21 @@ def test_the_search_reaches_the_perplexity(images, wanted):
     found = perplexity(neighbour_probability(d2, sigma_for_perplexity(d2, wanted)))
     assert (found / wanted - 1).abs().max() < 1e-5
     single = squared_distances(images)
-    assert (
-        perplexity(
-            neighbour_probability(single.double(), sigma_for_perplexity(single, wanted).double())
-        )
-        / wanted
-        - 1
-    ).abs().max() < 1e-4
+    sigma = sigma_for_perplexity(single, wanted).double()
+    found = perplexity(neighbour_probability(single.double(), sigma))
+    assert (found / wanted - 1).abs().max() < 1e-4
 
 
 def test_the_search_does_not_depend_on_the_scale(images):
     d2 = squared_distances(images.double())
-    torch.testing.assert_close(
-        sigma_for_perplexity(1e6 * d2, 30.0),
-        1e3 * sigma_for_perplexity(d2, 30.0),
-        rtol=1e-4,
-        atol=0,
-    )
+    small, large = sigma_for_perplexity(d2, 30.0), sigma_for_perplexity(1e6 * d2, 30.0)
+    torch.testing.assert_close(large, 1e3 * small, rtol=1e-4, atol=0)
 
 
 def test_some_duplicates_do_no_harm(images):
     d2 = squared_distances(torch.cat([images, images[:5], images[:5]]).double())
-    assert (
-        perplexity(neighbour_probability(d2, sigma_for_perplexity(d2, 30.0))) / 30 - 1
-    ).abs().max() < 1e-5
+    found = perplexity(neighbour_probability(d2, sigma_for_perplexity(d2, 30.0)))
+    assert (found / 30 - 1).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("x, wanted, said", [
@@ -113,21 +102,16 @@ def test_p_is_scikit_learns_and_nearer_to_the_perplexity():
     x = load_mnist("train").images[:1000].flatten(1)
     d2 = squared_distances(x.double())
     ours = symmetric_gauss_neighbour_probability(x.double(), wanted=30.0)
-    from scipy.spatial.distance import squareform
-
-    theirs = torch.tensor(
-        squareform(_joint_probabilities(d2.numpy().astype(np.float32), 30.0, verbose=0))
-    )
+    single = d2.numpy().astype(np.float32)
+    theirs = torch.tensor(squareform(_joint_probabilities(single, 30.0, verbose=0)))
     assert (ours - theirs / theirs.sum()).abs().sum() < 1e-5
-    from sklearn.manifold import _utils
 
-    conditional = torch.tensor(
-        _utils._binary_search_perplexity(d2.numpy().astype(np.float32), 30.0, 0)
-    ).double()
-    deviation = lambda p: (perplexity(p) - 30).abs().max()  # noqa: E731
-    assert deviation(neighbour_probability(d2, sigma_for_perplexity(d2, 30.0))) < deviation(
-        conditional
-    )
+    def deviation(p):
+        return (perplexity(p) - 30).abs().max()
+
+    conditional = torch.tensor(_utils._binary_search_perplexity(single, 30.0, 0)).double()
+    found = neighbour_probability(d2, sigma_for_perplexity(d2, 30.0))
+    assert deviation(found) < deviation(conditional)
 
 
 def test_p_is_symmetric_sums_to_one_and_has_no_self_neighbours(images):
@@ -135,11 +119,8 @@ def test_p_is_symmetric_sums_to_one_and_has_no_self_neighbours(images):
         symmetric_gauss_neighbour_probability(images, sigma=10.0),
         symmetric_gauss_neighbour_probability(images, wanted=30.0),
     ):
-        assert (
-            torch.equal(p, p.T)
-            and (p.diagonal() == 0).all()
-            and p.sum().item() == pytest.approx(1, abs=1e-5)
-        )
+        assert torch.equal(p, p.T) and (p.diagonal() == 0).all()
+        assert p.sum().item() == pytest.approx(1, abs=1e-5)
 
 
 def test_p_is_the_mean_of_both_directions():

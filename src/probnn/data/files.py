@@ -121,7 +121,7 @@ def _damaged(path: Path, expected: str, got: str) -> DataError:
     """The error, with what helps: where there is a repository, git has the file."""
     if not path.suffix:
         repair = "python -m probnn"
-    elif (path.parents[len(path.relative_to(data_folder()).parts)] / ".git").exists():
+    elif (data_folder().resolve().parent / ".git").exists():
         repair = f"git checkout -- {path}"
     else:
         repair = (

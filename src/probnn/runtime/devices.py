@@ -10,7 +10,7 @@ from torch import Tensor
 
 from probnn.runtime.settings import device_name
 
-__all__ = ["has_float64", "in_float64", "to_default_device", "use_device"]
+__all__ = ["default_device", "has_float64", "in_float64", "to_default_device", "use_device"]
 
 
 def use_device(name: str | None = None) -> torch.device:
@@ -44,9 +44,19 @@ def use_device(name: str | None = None) -> torch.device:
             f"expected a device that is here, such as {found!r}, got {name!r} "
             f"({str(error).splitlines()[0]})"
         ) from None
-    if device != torch.get_default_device():
+    if device != default_device():
         torch.set_default_device(device)
     return device
+
+
+def default_device() -> torch.device:
+    """Where a tensor is that is made without saying where; also within `with torch.device(...)`.
+
+    Example:
+        >>> default_device()
+        device(type='cpu')
+    """
+    return torch.empty(0).device
 
 
 def to_default_device(value: Any) -> Any:
@@ -59,7 +69,7 @@ def to_default_device(value: Any) -> Any:
         {'scores': [tensor([0., 0.])], 'samples': 100}
     """
     if isinstance(value, Tensor):
-        return value.to(torch.get_default_device())
+        return value.to(default_device())
     if isinstance(value, dict):
         return {key: to_default_device(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

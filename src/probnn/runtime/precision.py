@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,16 +77,22 @@ class _InFloat32(nn.Linear):
 
 
 def _in_bfloat16(network: nn.Sequential) -> nn.Sequential:
-    layers = (_in_float32(layer) if _is_narrow(layer) else layer for layer in network)
-    return _InBfloat16(*layers).train(network.training)
+    """The network in bfloat16, with the same layers, but for those that are to stay in float32."""
+    twin = _InBfloat16(*(_twin(layer) for layer in network))
+    twin.training = network.training  # `train()` would set the layers', too
+    return twin
 
 
-def _is_narrow(layer: nn.Module) -> TypeGuard[nn.Linear]:
-    return type(layer) is nn.Linear and min(layer.in_features, layer.out_features) < NARROW
+def _twin(layer: nn.Module) -> nn.Module:
+    if type(layer) is nn.Sequential:
+        return _in_bfloat16(layer)
+    if type(layer) is nn.Linear and min(layer.in_features, layer.out_features) < NARROW:
+        return _in_float32(layer)
+    return layer
 
 
 def _in_float32(layer: nn.Linear) -> nn.Linear:
     """The layer in float32, with the same parameters."""
     twin = _InFloat32(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
-    twin.weight, twin.bias = layer.weight, layer.bias
+    twin.weight, twin.bias, twin.training = layer.weight, layer.bias, layer.training
     return twin

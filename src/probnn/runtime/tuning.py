@@ -94,5 +94,5 @@ def settle_elementary_functions() -> None:
 def _threads_flush() -> bool:
     """Whether the threads of torch take tiny numbers for zero; starts them if need be."""
     many = 2**16 * torch.get_num_threads()  # elements: some for every thread
-    tiny = torch.full((many,), 1e-38, device="cpu") * 0.01
+    tiny = torch.full((many,), 2e-38, device="cpu") * 0.01  # the factor is no tiny number yet
     return not bool(tiny.view(torch.int32).any())

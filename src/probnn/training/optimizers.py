@@ -7,6 +7,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
@@ -41,6 +42,10 @@ class SteppingOptimizers:
 
         return register_optimizer_step_pre_hook(before_step)
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Copies, and those that are sent to other processes, know of no optimiser."""
+        return type(self), ()
+
     def keep(self) -> None:
         """Keeps the optimisers of the loop that has been left for the next one."""
         self._before += [optimizer for optimizer in self._here if optimizer not in self._before]
@@ -52,18 +57,37 @@ class SteppingOptimizers:
         own = _parameters(optimizer)
         for earlier in [e for e in self._before if set(_parameters(e)) & set(own)]:
             self._before.remove(earlier)
-            alike = type(earlier) is type(optimizer) and _parameters(earlier) == own
-            if alike and _is_new(optimizer):
+            if _are_alike(earlier, optimizer) and _is_new(optimizer) and _has_moments(earlier):
                 moments = deepcopy(earlier.state_dict()["state"])
                 groups = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": moments, "param_groups": groups})
-                tell(
-                    f"the new {type(optimizer).__name__} takes up the moments of the one before it"
-                )
+                name = type(optimizer).__name__
+                tell(f"the new {name} takes up the moments of the one before it")
 
 
 def _parameters(optimizer: Optimizer) -> list[int]:
     return [id(p) for group in optimizer.param_groups for p in group["params"]]
+
+
+def _are_alike(one: Optimizer, other: Optimizer) -> bool:
+    """Whether they are of one class, over the same parameters, with the same kinds of moments."""
+    return (
+        type(one) is type(other)
+        and _parameters(one) == _parameters(other)
+        and _kinds(one) == _kinds(other)
+    )
+
+
+def _kinds(optimizer: Optimizer) -> list[tuple[bool, ...]]:
+    """The settings on which it depends what the optimisers of torch keep, for each group."""
+    settings = ("amsgrad", "centered", "momentum")
+    return [tuple(bool(group.get(s)) for s in settings) for group in optimizer.param_groups]
+
+
+def _has_moments(optimizer: Optimizer) -> bool:
+    return any(
+        isinstance(kept, Tensor) for state in optimizer.state.values() for kept in state.values()
+    )
 
 
 def _is_new(optimizer: Optimizer) -> bool:

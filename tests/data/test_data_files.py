@@ -108,6 +108,12 @@ def test_an_unpacked_file_is_repaired_by_the_command_in_and_outside_a_repository
         load_mnist("test")
 
 
+def test_a_file_missing_in_the_working_directory_is_checked_out_there(copy, monkeypatch):
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("PROBNN_DATA", ".")
+    assert repair_of_xkcd(copy) == "git checkout -- xkcd.csv"
+
+
 def test_a_folder_named_later_is_the_one_that_is_read(copy, tmp_path, monkeypatch):
     load_xkcd()
     empty = tmp_path / "empty"
