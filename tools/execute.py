@@ -5,7 +5,7 @@
     python -m tools.execute --train runs/mine  copies in runs/mine, everything trained from scratch
     python -m tools.execute --train runs/mine --ship           then replaces the shipped checkpoints
     python -m tools.execute --ship             only ships what checkpoints/ holds in progress
-    python -m tools.execute --train runs/cut --cut-short 3     three steps a training, few data
+    python -m tools.execute --train runs/cut --cut-short 30    30 steps a training, few data
 
 The progress of training is shown on the terminal and left out of the pages.
 """
