@@ -70,6 +70,20 @@ def test_an_optimiser_made_anew_in_the_training_cell_keeps_its_state(tmp_path):
     assert run == uninterrupted("list")
 
 
+def test_an_optimiser_of_another_class_starts_afresh_and_the_line_says_so(tmp_path):
+    run = Run("list")
+    parts = {"model": run.model, "batches": run.batches, "history": run.history}
+    resume(tmp_path / "run.pt", optimizer=run.optimizer, **parts)
+    with pytest.raises(Interrupted):
+        run.train(interrupt_at=3)
+    run.optimizer = optim.SGD(run.model.parameters(), lr=0.01, momentum=0.9)
+    said = resume(tmp_path / "run.pt", optimizer=run.optimizer, **parts)
+    assert str(said) == "goes on at epoch 0, batch 3 (the new SGD starts afresh)"
+    assert not run.optimizer.state and run.optimizer.param_groups[0]["lr"] == 0.01
+    run.train()
+    assert len(run.history) == STEPS
+
+
 def test_resume_says_that_a_new_optimiser_takes_up_the_state_of_the_one_before(tmp_path):
     run = Run("list")
     resume(tmp_path / "run.pt", **run.parts())

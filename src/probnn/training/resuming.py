@@ -71,10 +71,10 @@ def resume(
     """Takes up training where it was left, and keeps the checkpoint up to date from now on.
 
     The first line of a training cell. In a process that has trained already, everything goes on
-    from memory (an optimiser or list made anew by the cell gets the state of the one before). In a
-    new one, the file in progress is loaded, else the shipped one; else this is a start. The file is
-    written every `save_every` seconds between steps, at an interrupt, and at the end; call
-    `batches.write()` after leaving by `break`.
+    from memory (an optimiser of the same class, or a list, made anew by the cell gets the state of
+    the one before). In a new one, the file in progress is loaded, else the shipped one; else this
+    is a start. The file is written every `save_every` seconds between steps, at an interrupt, and
+    at the end; call `batches.write()` after leaving by `break`.
 
     Args:
         path: of the shipped file, relative to `checkpoint_folder()`.
@@ -115,8 +115,12 @@ def resume(
         before = batches.file.parts if batches.file else {}
         for name, part in parts.items():
             if part is not before.get(name, part):
+                is_optimizer = isinstance(part, torch.optim.Optimizer)
+                if is_optimizer and type(part) is not type(before[name]):
+                    note = f"the new {type(part).__name__} starts afresh"
+                    continue
                 set_state(part, get_state(before[name]))
-                if isinstance(part, torch.optim.Optimizer):
+                if is_optimizer:
                     note = f"the new {type(part).__name__} takes up the state of the one before it"
     elif not fresh and (working.exists() or shipped.exists()):
         source = working if working.exists() else shipped
