@@ -13,7 +13,11 @@ import torch
 
 from probnn.runtime import tune_process
 
-tune_process()
+TUNED = tune_process()
+
+
+def pytest_report_header() -> str:
+    return TUNED
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from torch import Tensor
+
 import probnn.data
 import probnn.inference
 from probnn.data import LabelledImages, Surnames
@@ -27,10 +29,11 @@ def cut_short(steps: int = 3, data: int = 200, samples: int = 100) -> None:
     Args:
         steps: of each training loop, which is then not `finished`, and of each fitted q.
         data: images of each part of MNIST, and surnames of each of theirs.
-        samples: the most that a Monte Carlo log likelihood takes.
+        samples: the most that are drawn of a q; if more are wanted, they are repeated.
     """
     load_mnist, load_surnames = probnn.data.load_mnist, probnn.data.load_surnames
     fit_posterior, log_marginal = probnn.inference.fit_posterior, probnn.inference.log_marginal
+    log_weights = probnn.inference.log_weights
     whole_next = Cycle.__next__
 
     def next_of_few(self: Cycle) -> Any:
@@ -57,11 +60,18 @@ def cut_short(steps: int = 3, data: int = 200, samples: int = 100) -> None:
         few = min(kwargs.pop("samples", wanted), samples)
         return log_marginal(loglik, x, q, few, **kwargs)
 
+    @wraps(log_weights)
+    def few_repeated(loglik: Any, x: Any, q: Any, wanted: int = 1, **kwargs: Any) -> Tensor:
+        wanted = kwargs.get("samples", wanted)
+        log_w = log_weights(loglik, x, q, min(wanted, samples))
+        return log_w.repeat(-(-wanted // samples), 1)[:wanted]
+
     Cycle.__next__ = next_of_few  # type: ignore[method-assign]  # for the whole process, on purpose
     _replace(load_mnist, few_images)
     _replace(load_surnames, few_surnames)
     _replace(fit_posterior, hardly_fitted)
     _replace(log_marginal, of_few_samples)
+    _replace(log_weights, few_repeated)
 
 
 def _replace(function: Callable[..., Any], other: Callable[..., Any]) -> None:

@@ -17,6 +17,7 @@ def copy(tmp_path, monkeypatch):
         (folder / packed).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(data_folder() / packed, folder / packed)
     (tmp_path / ".git").mkdir()
+    (tmp_path / "src/probnn").mkdir(parents=True)
     monkeypatch.setenv("PROBNN_DATA", str(folder))
     nobody = "http://127.0.0.1:9/"  # listens there
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [nobody])

@@ -5,6 +5,8 @@ import multiprocessing
 import runpy
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +142,27 @@ def test_the_command_fails_with_the_repair_of_what_it_cannot_repair(copy):
     repair = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert repair.returncode == 1
     assert repair.stderr.endswith(f"git checkout -- {copy / 'surnames.csv.gz'}\n")
+
+
+def test_in_a_repository_of_ones_own_git_has_no_file_of_ours(copy):
+    (copy.parent / "src/probnn").rmdir()
+    assert "git" not in repair_of_xkcd(copy)
+
+
+def test_a_download_that_is_interrupted_leaves_nothing_and_is_made_again(copy, monkeypatch):
+    packed, content = copy / (LABELS + ".gz"), (copy / (LABELS + ".gz")).read_bytes()
+    packed.unlink()
+
+    def download(url, folder, interrupted):
+        half = len(content) // 2 if interrupted else None
+        (Path(folder) / packed.name).write_bytes(content[:half])
+        if interrupted:
+            raise KeyboardInterrupt
+
+    name = "torchvision.datasets.utils.download_url"
+    monkeypatch.setattr(name, partial(download, interrupted=True))
+    with pytest.raises(KeyboardInterrupt):
+        load_mnist("test")
+    assert not list(packed.parent.glob("t10k-labels*"))
+    monkeypatch.setattr(name, partial(download, interrupted=False))
+    assert len(load_mnist("test").labels) == 10_000

@@ -1,10 +1,13 @@
 """What one sees while training, apart from a notebook; and that looking changes nothing."""
 
+import sys
+
 import pytest
 import torch
 from matplotlib import pyplot as plt
 
 from probnn.display import live, progress
+from probnn.display.live import has_reader
 from probnn.training import enumerate_cycle
 
 
@@ -48,3 +51,10 @@ def test_without_a_reader_no_figure_is_drawn():
 
     assert not live.has_reader()
     assert len(list(progress(enumerate_cycle(["a"], epochs=1), draw=draw, every=0.0))) == 1
+
+
+def test_nobody_reads_where_there_is_no_ipython(monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    assert not has_reader()
+    drawn = progress(enumerate_cycle([1], epochs=1), draw=lambda: pytest.fail("drawn"))
+    assert [x for _, x in drawn] == [1]

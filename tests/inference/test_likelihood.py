@@ -1,5 +1,6 @@
 """The ELBO and log p(x) against models whose log p(x) is known in closed form."""
 
+import inspect
 import math
 
 import pytest
@@ -8,7 +9,20 @@ from torch import distributions as td
 from truths import CorrelatedLinearGaussian, LinearGaussian, independent
 
 from probnn.densities import DiagonalGaussian, log_bernoulli
-from probnn.inference import elbo, log_marginal, log_weights, mean_and_se, over_batches
+from probnn.inference import (
+    ApproximatePosterior,
+    Generator,
+    elbo,
+    log_marginal,
+    log_weights,
+    mean_and_se,
+    over_batches,
+)
+from probnn.models import (
+    BernoulliImageGenerator,
+    ConditionalBernoulliImageGenerator,
+    NameGenerator,
+)
 
 
 @pytest.fixture
@@ -239,3 +253,17 @@ def test_a_wrong_number_of_qs_of_another_class_is_a_clear_error(model):
         ValueError, match=r"x of shape \(3, 6\) and draws of z of shape \(4, 5, 2\)"
     ):
         log_weights(model.loglik, model.x[:3], q, 4)
+
+
+def test_what_is_needed_of_generators_and_of_qs_is_what_ours_have():
+    for protocol, classes in (
+        (Generator, (BernoulliImageGenerator, NameGenerator)),
+        (ApproximatePosterior, (DiagonalGaussian,)),
+    ):
+        wanted = {name: f for name, f in vars(protocol).items() if inspect.isfunction(f)}
+        for name in wanted.keys() - {"__init__", "__subclasshook__"}:
+            for one in classes:
+                parameters = inspect.signature(getattr(one, name)).parameters
+                assert list(parameters) == list(inspect.signature(wanted[name]).parameters)
+    conditional = inspect.signature(ConditionalBernoulliImageGenerator.loglik).parameters
+    assert list(conditional) != list(inspect.signature(Generator.loglik).parameters)

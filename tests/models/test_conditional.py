@@ -21,11 +21,20 @@ class WorkedAnswersGenerator(nn.Module):
         super().__init__()
         self.d = d
         self.f = nn.Sequential(
-            nn.Linear(d + 10, 128), nn.LeakyReLU(), nn.Linear(128, 1728), nn.LeakyReLU(),
+            nn.Linear(d + 10, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, 1728),
+            nn.LeakyReLU(),
             nn.Unflatten(1, (12, 12, 12)),
-            nn.Conv2d(12, 36, 3, 1), nn.LeakyReLU(), nn.Flatten(1), nn.Unflatten(1, (4, 30, 30)),
-            nn.Conv2d(4, 4, 3, 1), nn.LeakyReLU(), nn.Conv2d(4, 1, 1, 1), nn.Sigmoid(),
-        )  # fmt: skip
+            nn.Conv2d(12, 36, 3, 1),
+            nn.LeakyReLU(),
+            nn.Flatten(1),
+            nn.Unflatten(1, (4, 30, 30)),
+            nn.Conv2d(4, 4, 3, 1),
+            nn.LeakyReLU(),
+            nn.Conv2d(4, 1, 1, 1),
+            nn.Sigmoid(),
+        )
 
     def forward(self, z, y):
         return self.f(torch.cat((z, y), dim=1))
@@ -41,10 +50,16 @@ class WorkedAnswersEncoder(nn.Module):
         self.d = decoder.d
         self.f = decoder
         self.g = nn.Sequential(
-            nn.Linear(28 * 28 + 10, 512), nn.LeakyReLU(), nn.Linear(512, 512), nn.LeakyReLU(),
-            nn.Linear(512, 512), nn.LeakyReLU(), nn.Linear(512, 128), nn.LeakyReLU(),
+            nn.Linear(28 * 28 + 10, 512),
+            nn.LeakyReLU(),
+            nn.Linear(512, 512),
+            nn.LeakyReLU(),
+            nn.Linear(512, 512),
+            nn.LeakyReLU(),
+            nn.Linear(512, 128),
+            nn.LeakyReLU(),
             nn.Linear(128, self.d * 2),
-        )  # fmt: skip
+        )
 
     def forward(self, x, y):
         μτ = self.g(torch.cat((torch.flatten(x, start_dim=1), y), dim=1))

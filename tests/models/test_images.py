@@ -15,11 +15,20 @@ class CourseworkGenerator(nn.Module):
         super().__init__()
         self.d = d
         self.f = nn.Sequential(
-            nn.Linear(d, 128), nn.LeakyReLU(), nn.Linear(128, 1728), nn.LeakyReLU(),
+            nn.Linear(d, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, 1728),
+            nn.LeakyReLU(),
             nn.Unflatten(1, (12, 12, 12)),
-            nn.Conv2d(12, 36, 3, 1), nn.LeakyReLU(), nn.Flatten(1), nn.Unflatten(1, (4, 30, 30)),
-            nn.Conv2d(4, 4, 3, 1), nn.LeakyReLU(), nn.Conv2d(4, 1, 1, 1), nn.Sigmoid(),
-        )  # fmt: skip
+            nn.Conv2d(12, 36, 3, 1),
+            nn.LeakyReLU(),
+            nn.Flatten(1),
+            nn.Unflatten(1, (4, 30, 30)),
+            nn.Conv2d(4, 4, 3, 1),
+            nn.LeakyReLU(),
+            nn.Conv2d(4, 1, 1, 1),
+            nn.Sigmoid(),
+        )
 
     def forward(self, z):
         return self.f(z)
@@ -35,9 +44,15 @@ class CourseworkEncoder(nn.Module):
         self.d = decoder.d
         self.f = decoder
         self.g = nn.Sequential(
-            nn.Conv2d(1, 32, 3, 1), nn.LeakyReLU(), nn.Conv2d(32, 64, 3, 1), nn.MaxPool2d(2),
-            nn.Flatten(1), nn.Linear(9216, 128), nn.LeakyReLU(), nn.Linear(128, self.d * 2),
-        )  # fmt: skip
+            nn.Conv2d(1, 32, 3, 1),
+            nn.LeakyReLU(),
+            nn.Conv2d(32, 64, 3, 1),
+            nn.MaxPool2d(2),
+            nn.Flatten(1),
+            nn.Linear(9216, 128),
+            nn.LeakyReLU(),
+            nn.Linear(128, self.d * 2),
+        )
 
     def forward(self, x):
         muτ = self.g(x)

@@ -3,6 +3,8 @@
 import gc
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from functools import partial
@@ -11,7 +13,6 @@ import pytest
 import torch
 from runs import SOURCES, STEPS, Run, new_adam, seed_everything, uninterrupted
 from torch import nn, optim
-from torch.optim import optimizer as hooks
 
 from probnn.inference import fit_posterior
 from probnn.models import mlp_generator
@@ -155,10 +156,9 @@ def test_a_new_learning_rate_is_its_own():
         partial(optim.AdamW, lr=0.1),
         partial(optim.SGD, lr=0.01, momentum=0.9),
         lambda parameters: new_adam(list(parameters)[:1]),
-        lambda parameters: new_adam(list(parameters)[::-1]),
         lambda parameters: new_adam([*parameters, nn.Parameter(torch.zeros(1))]),
     ],
-    ids=["AdamW", "SGD", "fewer", "in another order", "more"],
+    ids=["AdamW", "SGD", "fewer", "more"],
 )
 def test_an_optimiser_of_another_class_or_of_other_parameters_starts_afresh(new_optimizer, capsys):
     run, fresh = halfway(), halfway_with_a_cycle_that_knows_no_optimiser()
@@ -306,58 +306,139 @@ def adams():
     return sum(type(thing) is optim.Adam for thing in gc.get_objects())
 
 
-def test_an_optimiser_that_is_gone_is_not_kept_alive_by_the_loop_that_it_stepped_in():
-    for _ in enumerate_cycle([1, 2], epochs=1):
+def test_an_optimiser_that_is_gone_is_kept_alive_for_no_longer_than_a_batch():
+    gone = []
+    for _ in enumerate_cycle([1, 2, 3], epochs=1):
         weight = nn.Parameter(torch.ones(1))
         optimizer = optim.Adam([weight])
         weight.grad = torch.ones(1)
         optimizer.step()
-        gone = weakref.ref(optimizer)
+        gone.append(weakref.ref(optimizer))
         del optimizer
         gc.collect()
-        assert gone() is None
+        assert all(reference() is None for reference in gone[:-1])
 
 
-def test_the_optimiser_of_a_posterior_fitted_in_the_loops_body_is_not_kept():
+def test_of_posteriors_fitted_in_the_loops_body_no_optimiser_but_the_last_is_kept():
     generator, before = mlp_generator(2, (8,)), adams()
-    cycle = enumerate_cycle([1, 2], epochs=1)
-    for _ in cycle:
-        fit_posterior(generator.loglik, torch.ones(1, 1, 28, 28), steps=2)
-        assert adams() == before
-    assert adams() == before
-
-
-def watched():
-    return len(hooks._global_optimizer_pre_hooks)
-
-
-def test_optimisers_are_watched_in_a_loop_and_nowhere_else():
-    assert watched() == 0
     cycle = enumerate_cycle([1, 2, 3], epochs=1)
-    assert watched() == 0
     for _ in cycle:
-        assert watched() == 1
-        break
-    assert watched() == 0
-    for _ in cycle:
-        assert watched() == 1
-    assert watched() == 0
+        for _ in range(2):
+            fit_posterior(generator.loglik, torch.ones(1, 1, 28, 28), steps=2)
+        assert adams() <= before + 2
+    assert adams() <= before + 2
 
 
-def test_optimisers_are_watched_no_more_after_an_error_in_the_loops_body():
-    with pytest.raises(ZeroDivisionError):
-        for _ in enumerate_cycle([1, 2], epochs=1):
-            assert watched() == 1
-            raise ZeroDivisionError
-    assert watched() == 0
+def test_the_hook_is_there_from_the_first_loop_on_and_once(capsys):
+    code = """
+import torch
+from torch.optim import optimizer
+from probnn.training import enumerate_cycle
+watched = lambda: len(optimizer._global_optimizer_pre_hooks)
+cycle = enumerate_cycle([1, 2, 3], epochs=1)
+print(watched())
+for _ in cycle:
+    break
+list(cycle), list(enumerate_cycle([1], epochs=1))
+print(watched())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.split() == ["0", "1"]
 
 
-def test_optimisers_are_watched_no_more_after_an_interrupt():
-    with pytest.raises(Interrupted), Interruptable() as check_interrupted:
-        for _ in enumerate_cycle([1, 2], epochs=1):
-            signal.raise_signal(signal.SIGINT)
-            check_interrupted()
-    assert watched() == 0
+def test_loops_that_are_collected_as_garbage_disturb_no_step_and_leave_nothing():
+    def left_in_the_middle():
+        cycle = enumerate_cycle([1, 2], epochs=1)
+        ring = [iter(cycle)]
+        next(ring[0])
+        ring.append(ring)  # only the collector can end it
+        return weakref.ref(cycle)
+
+    weight = nn.Parameter(torch.ones(1))
+    optimizer = optim.SGD([weight], lr=0.1)
+    optimizer.register_step_pre_hook(lambda *_: gc.collect() and None)
+    for _ in enumerate_cycle([1] * 5, epochs=1):
+        left = left_in_the_middle()
+        weight.grad = torch.ones(1)
+        optimizer.step()
+    gc.collect()
+    assert left() is None
+
+
+class Restarts(Run):
+    """Makes its optimiser anew in the loop, at the beginning of each epoch."""
+
+    def train(self, interrupt_at=None, inside_step=False):
+        with Interruptable() as check_interrupted:
+            for (epoch, batch_num), x in self.batches:
+                if len(self.history) == interrupt_at:
+                    signal.raise_signal(signal.SIGINT)
+                check_interrupted()
+                if batch_num == 0:
+                    self.optimizer = new_adam(self.model.parameters())
+                loss = (self.model(x / 10) ** 2).mean()
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+                self.history.append((epoch, batch_num, loss.item()))
+
+
+# at step 4, where one is made anew, it cannot be told from one made before the loop
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 6, 7])
+def test_optimisers_made_anew_in_the_loop_start_afresh_interrupted_or_not(step, capsys):
+    assert Restarts("list").train_to_the_end([step]) == Restarts("list").train_to_the_end([])
+    assert capsys.readouterr().out == ""
+
+
+def test_the_settings_of_the_new_optimiser_stay_the_very_objects_that_they_were():
+    run = halfway()
+    optimizer = run.new_optimizer(run.model.parameters())
+    (group,), run.new_optimizer = optimizer.param_groups, lambda _: optimizer
+    run.train()
+    assert optimizer.param_groups[0] is group
+
+
+def test_the_order_and_the_groups_of_the_parameters_do_not_matter():
+    weights = [nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))]
+    groups = [weights, weights[::-1], [{"params": [weights[1]]}, {"params": [weights[0]]}]]
+    cycle = enumerate_cycle([1] * 3, epochs=1)
+    for number, parameters in enumerate(groups, start=1):
+        optimizer = optim.Adam(parameters)
+        for _ in cycle:
+            for weight in weights:
+                weight.grad = torch.ones(1)
+            optimizer.step()
+            break
+        assert [int(optimizer.state[weight]["step"]) for weight in weights] == [number, number]
+
+
+def test_optimisers_that_share_parameters_each_take_up_their_own():
+    weights = [nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))]
+    cycle = enumerate_cycle([1] * 3, epochs=1)
+    for number in (1, 2, 3):
+        both = optim.Adam(weights), optim.Adam(weights[:1]), optim.SGD(weights, 0.1, momentum=0.9)
+        for _ in cycle:
+            for weight in weights:
+                weight.grad = torch.ones(1)
+            for optimizer in both:
+                optimizer.step()
+            break
+        steps = [int(optimizer.state[weights[0]]["step"]) for optimizer in both[:2]]
+        assert steps == [number, number]
+        momentum = both[2].state[weights[0]]["momentum_buffer"].item()
+        assert momentum == pytest.approx(sum(0.9**k for k in range(number)))
+
+
+def test_a_loop_that_is_kept_in_a_name_does_not_lose_the_moments():
+    weight, cycle, kept = nn.Parameter(torch.ones(1)), enumerate_cycle([1] * 3, epochs=1), None
+    for number in (1, 2, 3):
+        optimizer = optim.Adam([weight])  # before the loop of the run before is given up
+        kept = iter(cycle)
+        for _ in kept:
+            weight.grad = torch.ones(1)
+            optimizer.step()
+            break
+        assert int(optimizer.state[weight]["step"]) == number
 
 
 def test_it_is_told_once_that_moments_are_taken_up(capsys):

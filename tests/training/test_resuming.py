@@ -90,7 +90,7 @@ def test_resume_says_that_a_new_optimiser_takes_up_the_state_of_the_one_before(t
     with pytest.raises(Interrupted):
         run.train(interrupt_at=3)
     run.optimizer = new_adam(run.model.parameters())
-    said = "goes on at epoch 0, batch 3 (the new Adam takes up the state of the one before it)"
+    said = "goes on at epoch 0, batch 3 (the new Adam takes up the moments of the one before it)"
     assert str(resume(tmp_path / "run.pt", **run.parts())) == said
 
 

@@ -87,12 +87,23 @@ def test_some_duplicates_do_no_harm(images):
     assert (found / 30 - 1).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("x, wanted, said", [
-    (torch.randn(10, 2), 9.0, r"below N - 1 = 9, got 9"),
-    (torch.randn(10, 2), 1.0, r"above 1 and below N - 1 = 9, got 1"),
-    (torch.ones(10, 2), 3.0, "equally near ones, more than the perplexity 3: remove duplicates"),
-    (torch.cat([torch.zeros(8, 2), torch.ones(8, 2)]), 3.0, "got point 0 with 7 equally near ones"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "x, wanted, said",
+    [
+        (torch.randn(10, 2), 9.0, r"below N - 1 = 9, got 9"),
+        (torch.randn(10, 2), 1.0, r"above 1 and below N - 1 = 9, got 1"),
+        (
+            torch.ones(10, 2),
+            3.0,
+            "equally near ones, more than the perplexity 3: remove duplicates",
+        ),
+        (
+            torch.cat([torch.zeros(8, 2), torch.ones(8, 2)]),
+            3.0,
+            "got point 0 with 7 equally near ones",
+        ),
+    ],
+)
 def test_a_perplexity_out_of_reach_is_a_clear_error(x, wanted, said):
     with pytest.raises(ValueError, match=said):
         sigma_for_perplexity(squared_distances(x), wanted)

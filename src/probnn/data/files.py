@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torchvision
 
@@ -107,21 +109,24 @@ def _unpack(name: str) -> None:
 
 
 def _download(packed: Path) -> None:
-    packed.parent.mkdir(parents=True, exist_ok=True)
     for mirror in torchvision.datasets.MNIST.mirrors:
-        try:
-            torchvision.datasets.utils.download_url(mirror + packed.name, str(packed.parent))
+        with suppress(OSError, RuntimeError), TemporaryDirectory() as folder:
+            torchvision.datasets.utils.download_url(mirror + packed.name, folder)
+            write_whole(packed, Path(folder, packed.name).read_bytes())
             return
-        except (OSError, RuntimeError):
-            packed.unlink(missing_ok=True)
     raise _damaged(packed, "a file", "none, and torchvision's download of it failed")
+
+
+def _is_in_the_repository() -> bool:
+    root = data_folder().resolve().parent
+    return (root / ".git").exists() and (root / "src/probnn").exists()
 
 
 def _damaged(path: Path, expected: str, got: str) -> DataError:
     """The error, with what helps: where there is a repository, git has the file."""
     if not path.suffix:
         repair = "python -m probnn"
-    elif (data_folder().resolve().parent / ".git").exists():
+    elif _is_in_the_repository():
         repair = f"git checkout -- {path}"
     else:
         repair = (

@@ -68,8 +68,10 @@ def has_reader() -> bool:
 
     There is a kernel, and the notebook is not executed by a command.
     """
-    from IPython import get_ipython
-
+    try:
+        from IPython import get_ipython
+    except ImportError:  # a package that is used outside of notebooks
+        return False
     return hasattr(get_ipython(), "kernel") and not is_headless()
 
 

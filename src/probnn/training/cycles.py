@@ -1,7 +1,4 @@
-"""The cycle over batches: a position that survives interrupts, errors and processes.
-
-It keeps the random streams that belong to that position.
-"""
+"""The cycle over batches: a position, with its random streams, that survives interrupts."""
 
 from __future__ import annotations
 
@@ -12,12 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
 from probnn.runtime.random_streams import random_state, set_random_state
 from probnn.runtime.tuning import settle_elementary_functions
 from probnn.training.batches import Batches
 from probnn.training.checkpoints import TrainingFile
-from probnn.training.optimizers import SteppingOptimizers
+from probnn.training.optimizers import SteppingOptimizers, watch_steps
 
 __all__ = ["Cycle", "enumerate_cycle", "take_drawn"]
 
@@ -41,10 +39,14 @@ def take_drawn() -> list[Cycle]:
     return drawn
 
 
-class Cycle:
-    """What `enumerate_cycle` returns: an iterable with a position.
+def _notice(optimizer: Optimizer) -> None:
+    """Tells the cycles whose loops are running that an optimiser steps in their bodies."""
+    for cycle in _here.loops:
+        cycle._optimizers.notice(optimizer, cycle.steps, cycle._tell)
 
-    The position survives interrupts, and processes by `state_dict`.
+
+class Cycle:
+    """What `enumerate_cycle` returns: an iterable whose position survives, in files, too.
 
     Attributes:
         epoch, batch_num: of the batch to be drawn next.
@@ -91,14 +93,13 @@ class Cycle:
     def __iter__(self) -> Iterator[tuple[tuple[int, int], Any]]:
         open_loops = _here.loops  # a loop may be ended by another thread than began it
         open_loops.append(self)
-        watching = self._optimizers.watch(lambda: self in _here.loops, self._tell)
+        watch_steps(_notice)
         try:
             while (drawn := next(self, None)) is not None:
                 yield drawn
             # a loop that has ended has nothing to give back, unlike the one around it
             _here.drawn.pop(self, None)
         finally:  # the loop is over, or was left at the yield
-            watching.remove()
             self._optimizers.keep()
             open_loops.remove(self)
             if not open_loops:  # a loop inside another leaves the random streams to that one

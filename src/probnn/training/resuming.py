@@ -21,6 +21,7 @@ from probnn.training.checkpoints import (
     set_state,
 )
 from probnn.training.cycles import Cycle
+from probnn.training.optimizers import take_up
 
 __all__ = ["Resumed", "resume", "ship"]
 
@@ -115,13 +116,10 @@ def resume(
         before = batches.file.parts if batches.file else {}
         for name, part in parts.items():
             if part is not before.get(name, part):
-                is_optimizer = isinstance(part, torch.optim.Optimizer)
-                if is_optimizer and type(part) is not type(before[name]):
-                    note = f"the new {type(part).__name__} starts afresh"
-                    continue
-                set_state(part, get_state(before[name]))
-                if is_optimizer:
-                    note = f"the new {type(part).__name__} takes up the state of the one before it"
+                if isinstance(part, torch.optim.Optimizer):
+                    note = take_up(part, before[name])
+                else:
+                    set_state(part, get_state(before[name]))
     elif not fresh and (working.exists() or shipped.exists()):
         source = working if working.exists() else shipped
         origin = f"from {path}, {'shipped' if source is shipped else 'in progress'}"
