@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from queue import Empty
 
 import pytest
 from jupyter_client.manager import start_new_kernel
@@ -61,29 +62,36 @@ class Kernel:
     def run(self, code, interrupt_after=None, queue=()):
         """Runs a cell, interrupts it; returns (status, what it printed, error lines, others).
 
-        The last are the status of cells that were queued behind it.
+        The interrupt comes so many seconds after the kernel has said that it runs the cell: one
+        before that is Jupyter's own affair. If it still strikes before the cell's first line, there
+        may be no reply, and the status is "lost". The last are the status of cells that were queued
+        behind it.
         """
         first = self.client.execute(code)
         queued = [self.client.execute(c) for c in queue]
-        if interrupt_after is not None:
-            time.sleep(interrupt_after)
-            self.manager.interrupt_kernel()
         printed, errors = "", []
-        replies = {}
-        while len(replies) < 1 + len(queued):
-            reply = self.client.get_shell_msg(timeout=300)
-            replies[reply["parent_header"]["msg_id"]] = reply["content"]["status"]
         while True:
             message = self.client.get_iopub_msg(timeout=300)
             if message["parent_header"].get("msg_id") != first:
                 continue
             kind, content = message["msg_type"], message["content"]
-            if kind == "stream":
+            if kind == "execute_input" and interrupt_after is not None:
+                time.sleep(interrupt_after)
+                self.manager.interrupt_kernel()
+            elif kind == "stream":
                 printed += content["text"]
             elif kind == "error":
                 errors += content["traceback"]
             elif kind == "status" and content["execution_state"] == "idle":
-                return replies[first], printed, errors, [replies[q] for q in queued]
+                break
+        status = dict.fromkeys([first, *queued], "lost")
+        try:
+            while "lost" in status.values():
+                reply = self.client.get_shell_msg(timeout=10)
+                status[reply["parent_header"]["msg_id"]] = reply["content"]["status"]
+        except Empty:
+            assert "lost" not in [status[q] for q in queued]
+        return status[first], printed, errors, [status[q] for q in queued]
 
     def close(self):
         self.client.stop_channels()
@@ -154,18 +162,16 @@ def test_the_courseworks_cells_as_written_go_on_exactly_where_they_were(kernel):
     _, alone, _, _ = kernel.run(BOTH_ENDS)
 
     kernel.run(FIRST_CELL)
-    moments, interrupted, told, stepped = random.Random(2), 0, 0, False
-    while interrupted < 12:
+    moments, taken_up, stepped = random.Random(2), 0, False
+    while taken_up < 12:
         delay = moments.uniform(0.03, 0.1)
         status, printed, errors, _ = kernel.run(SECOND_CELL, interrupt_after=delay)
-        assert status == "error", "finished before the twelfth interrupt: make it longer"
-        interrupted += errors[0].startswith("Interrupted before epoch")  # the others came too early
-        taken_up = printed.count(": the new Adam takes up the moments of the one before it.")
-        assert printed.count("\n") == taken_up <= stepped  # after a first step there are moments
-        told += taken_up
+        assert status != "ok", "finished before the twelfth resumption: make it longer"
+        told = printed.count(": the new Adam takes up the moments of the one before it.")
+        assert printed.count("\n") == told <= stepped  # after a first step there are moments
+        taken_up += told
         stepped = kernel.run("print(bool(history))")[1] == "True\n"
         assert kernel.run(INSPECT)[0] == "ok"
-    assert told >= 10
     assert kernel.run(SECOND_CELL)[0] == "ok"
     assert kernel.run(BOTH_ENDS)[1] == alone and alone.startswith("4000 ")
 
