@@ -8,15 +8,12 @@ Perplexity 30, PCA start, 250 steps of exaggeration and 500 more, seed 0; half p
 minutes on two cores.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from openTSNE import TSNE
 
 from probnn.data import load_mnist
-
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+from tools.pages import NOTEBOOKS
 
 
 def main() -> None:

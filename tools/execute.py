@@ -30,9 +30,8 @@ from nbclient.exceptions import CellExecutionError
 
 from probnn.runtime import checkpoint_folder, write_whole
 from probnn.training import ship
+from tools.pages import NOTEBOOKS, ROOT, code_cells, tags
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
 SHIPPED = ROOT / "checkpoints"
 
 
@@ -128,14 +127,9 @@ def whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
     return whole
 
 
-def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """The cells with code."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
 def checks(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     """The cells tagged `check`."""
-    return [cell for cell in code_cells(notebook) if "check" in cell.metadata.get("tags", [])]
+    return [cell for cell in code_cells(notebook) if "check" in tags(cell)]
 
 
 def peak_memory(pid: int | None) -> float | None:

@@ -25,8 +25,8 @@ from pathlib import Path
 import nbformat
 
 from probnn.runtime import write_whole
+from tools.pages import NOTEBOOKS, code_cells, displays_text, tags
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 STAYS = {"setup", "scaffold", "check"}
 ANSWER = (
     'answer.update(Markdown("**Answer.** Your turn: two sentences, '
@@ -41,11 +41,6 @@ INTERPRETATION = (
     "*Your interpretation: what do the values and the figure mean, why "
     "are they as they are, and which other explanation is excluded?*"
 )
-
-
-def tags(cell: nbformat.NotebookNode) -> set[str]:
-    """The tags of a cell."""
-    return set(cell.metadata.get("tags", []))
 
 
 def stays(cell: nbformat.NotebookNode) -> bool:
@@ -86,7 +81,7 @@ def defined(source: str) -> set[str]:
 
 def imported(notebook: nbformat.NotebookNode) -> set[str]:
     """Names that a page imports from probnn."""
-    trees = [ast.parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    trees = [ast.parse(cell.source) for cell in code_cells(notebook)]
     imports = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     ours = [node for node in imports if (node.module or "").startswith("probnn")]
     return {name.name for node in ours for name in node.names} - {"plots"}
@@ -170,7 +165,7 @@ def exercise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     library = imported(notebook)
     for number, cell in enumerate(notebook.cells):
-        interpretation = cell.cell_type == "code" and "display(Markdown(" in cell.source
+        interpretation = cell.cell_type == "code" and displays_text(cell.source)
         if cell.cell_type == "code" and not stays(cell) and not tags(cell) & {"train", "answer"}:
             missing += cell.source + "\n"
             hints += cell.metadata.get("hints", [])
@@ -197,7 +192,8 @@ def exercise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             new = code(ANSWER)
         else:
             new = code(cell.source if stays(cell) else frame(cell.source))
-            known |= defined(cell.source) if stays(cell) else set()
+            if stays(cell):
+                known |= defined(cell.source)
         new.id, new.metadata = cell.id, {"tags": sorted(tags(cell))} if tags(cell) else {}
         cells.append(new)
         if "check" in tags(cell):

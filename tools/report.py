@@ -24,8 +24,8 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from probnn.runtime import write_whole
+from tools.pages import NOTEBOOKS, displays_text
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 COURSES = {
     "cambridge": "Cambridge: probabilistic neural networks",
     "toronto": "Toronto: a variational autoencoder",
@@ -105,7 +105,7 @@ class PageExporter(HTMLExporter):
 
 def only_writes(source: str) -> bool:
     """Whether a cell only writes text, so that its source would say the same twice."""
-    return bool(re.search(r"\bdisplay\(\s*Markdown\(|\banswer\.update\(", source))
+    return displays_text(source) or "answer.update(" in source
 
 
 class Summary(NamedTuple):

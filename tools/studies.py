@@ -28,8 +28,8 @@ from probnn.inference import MonteCarlo, log_marginal, mean_and_se, over_batches
 from probnn.models import BernoulliImageGenerator, GaussianEncoder
 from probnn.runtime import checkpoint_folder, run_all, tune_process
 from probnn.training import Interruptable, enumerate_cycle, load, resume, save
+from tools.pages import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 STARTS = {4: range(7), 20: range(5)}  # latent dimension: random starts
 
 

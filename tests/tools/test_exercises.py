@@ -45,6 +45,17 @@ def test_answers_and_central_commands_are_gone(pair):
     assert "# Your turn" in text
 
 
+def test_where_a_page_interprets_the_student_is_asked_to(pair):
+    notebook, exercise = pair
+    shown = [
+        any("text/markdown" in output.get("data", {}) for output in cell.outputs)
+        for cell in code(notebook)
+        if not exercises.stays(cell) and "answer" not in exercises.tags(cell)
+    ]
+    asked = [cell.source == exercises.INTERPRETATION for cell in exercise.cells]
+    assert sum(asked) == sum(shown) > 0
+
+
 def test_every_name_that_stays_in_use_is_defined_or_asked_for(pair):
     _, exercise = pair
     known = exercises.given()
