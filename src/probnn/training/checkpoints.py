@@ -21,7 +21,17 @@ from probnn.runtime.devices import to_default_device
 from probnn.runtime.files import write_whole
 from probnn.runtime.settings import checkpoint_folder
 
-__all__ = ["CheckpointError", "TrainingFile", "in_progress", "load", "read", "save"]
+__all__ = [
+    "CheckpointError",
+    "TrainingFile",
+    "get_state",
+    "in_progress",
+    "load",
+    "plain",
+    "read",
+    "save",
+    "set_state",
+]
 
 MARK = "probnn checkpoint"
 
