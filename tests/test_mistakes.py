@@ -173,6 +173,36 @@ def runs_code():
     return os.environ.pop("PROBNN_PAYLOAD", "") == "ran"
 
 
+def a_bit_flips():
+    """The largest of a thousand ones, read from a checkpoint in which one bit has flipped."""
+    import tempfile
+
+    import torch
+
+    from probnn.training import load, save
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ones.pt"
+        save(path, ones={"tensor": torch.ones(1000)})
+        content = bytearray(path.read_bytes())
+        content[content.index(torch.ones(1000).numpy().tobytes()) + 3] ^= 0x40
+        path.write_bytes(content)
+        return load(path)["ones"]["tensor"].max().item()
+
+
+def somebody_elses_file():
+    """What a process is told that claims a file whose lock another holds."""
+    import tempfile
+
+    from filelock import FileLock
+
+    from probnn.training.claims import claim
+
+    with tempfile.TemporaryDirectory() as folder:
+        with FileLock(f"{folder}/c.pt.node7-12.lock"):
+            return claim(Path(folder) / "c.pt")
+
+
 def evaluate(expression):
     """The value of an expression, as the page writes it; an error is its type."""
     import torch

@@ -312,7 +312,7 @@ def test_a_notebook_whose_kernel_is_killed_at_ten_random_moments_ends_as_if_it_h
         if number % 2:  # every other time, as soon as a checkpoint is being written
             patience = time.monotonic() + 5
             while time.monotonic() < patience and not (
-                partial := set(working.parent.glob("2_vae.pt.*")) - {working}
+                partial := set(working.parent.glob("2_vae.pt.*.partial"))
             ):
                 time.sleep(0.0005)
         kernel.manager.signal_kernel(signal.SIGKILL)
@@ -333,3 +333,62 @@ def test_a_notebook_whose_kernel_is_killed_at_ten_random_moments_ends_as_if_it_h
     _, everything, _, _ = kernel.run(EVERYTHING)
     kernel.close()
     assert everything == uninterrupted
+    assert [path.name for path in working.parent.iterdir()] == ["2_vae.pt"]
+
+
+DAY = """
+import gc, os, torch
+from torch import nn, optim
+from probnn import *
+from probnn.runtime import use_device
+
+def memory():
+    gc.collect()
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+"""
+SWITCH = """
+use_device({device!r})
+torch.manual_seed({number})
+width = {width}
+model = nn.Sequential(nn.Linear(30, width), nn.Tanh(), nn.Linear(width, 30))
+batches = enumerate_cycle(torch.randn({data}, 30), batch_size=5, epochs=10**6)
+history = []
+"""
+GO_ON = """
+optimizer = optim.Adam(model.parameters())
+print(resume("mine/{name}.pt", model=model, optimizer=optimizer, batches=batches, history=history))
+with Interruptable() as check_interrupted:
+    for _, x in progress(batches, history):
+        check_interrupted()
+        loss = (model(x) - x).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history[:] = [*history[-99:], loss.item()]
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux has it")
+def test_a_notebook_left_open_for_a_day_stays_small(pretended, tmp_path):
+    """200 interrupts and resumptions, and 50 switches of device, model and data, in one kernel."""
+    settings = {"PROBNN_CHECKPOINTS": str(tmp_path), **pretended}
+    kernel = Kernel(env={**os.environ, **settings})
+    kernel.run(DAY)
+    models = [("small", 20, 100), ("wide", 200, 50), ("longer", 50, 500)]
+    devices = [settings.get("PROBNN_DEVICE", "cpu"), "cpu"]
+    interrupted, sizes = 0, []
+    for number in range(50):
+        name, width, data = models[number % 3]
+        device = devices[number // 3 % 2]
+        code = SWITCH.format(device=device, number=number, width=width, data=data)
+        assert kernel.run(code)[0] == "ok"
+        for _ in range(4):
+            status, _, errors, _ = kernel.run(GO_ON.format(name=name), interrupt_after=0.05)
+            interrupted += status == "error" and errors[0].startswith("Interrupted before epoch")
+        sizes.append(float(kernel.run("print(memory())")[1]))
+    kernel.close()
+    assert interrupted > 150  # the others struck before the loop had begun
+    assert sizes[-1] - sizes[9] < 20, sizes
+    files = {path.name: path.stat().st_size for path in (tmp_path / "mine/in-progress").iterdir()}
+    assert set(files) >= {f"{name}.pt" for name, _, _ in models} and max(files.values()) < 500_000
+    assert all(name.endswith((".pt", ".lock")) for name in files) and len(files) <= 6

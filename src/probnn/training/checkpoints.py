@@ -9,7 +9,7 @@ ignores and which has precedence. The folder is another one if PROBNN_CHECKPOINT
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from probnn.runtime.settings import checkpoint_folder
 
 __all__ = [
     "CheckpointError",
-    "TrainingFile",
+    "NotWritten",
     "get_state",
     "in_progress",
     "load",
+    "not_written",
     "plain",
     "read",
     "save",
@@ -37,26 +38,17 @@ MARK = "probnn checkpoint"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or written, or does not fit; the message says what to do."""
+    """A checkpoint that cannot be read or written, or does not fit; the message says what to do.
 
-
-@dataclass
-class TrainingFile:
-    """The file that a training keeps up to date: its place, its content, how often it is written.
-
-    Attributes:
-        path: of the file.
-        parts: what is kept beside the position among the batches: model, optimiser, history.
-        every: seconds between two writings during training; 0 writes before every step.
+    In Jupyter it is one line.
     """
 
-    path: Path
-    parts: dict[str, Any]
-    every: float = 20.0
+    def _render_traceback_(self) -> list[str]:  # IPython's protocol
+        return [str(self)]
 
-    def write(self, batches: Any) -> None:
-        """Writes the parts as they are now, and the position among the batches."""
-        save(self.path, batches=batches, **self.parts)
+
+class NotWritten(CheckpointError):
+    """A checkpoint that cannot be written now, and may be later; what was there is intact."""
 
 
 def save(path: str | Path, **parts: Any) -> None:
@@ -71,7 +63,8 @@ def save(path: str | Path, **parts: Any) -> None:
 
     Raises:
         CheckpointError: if a part holds anything but tensors, numbers, strings and lists, tuples
-            and dicts of them, or if the file cannot be written.
+            and dicts of them.
+        NotWritten: a CheckpointError, if the file cannot be written.
     """
     content = {MARK: 1, "torch": str(torch.__version__), "parts": plain(parts)}
     buffer = io.BytesIO()
@@ -79,10 +72,15 @@ def save(path: str | Path, **parts: Any) -> None:
     try:
         write_whole(path, buffer.getbuffer())
     except OSError as error:
-        raise CheckpointError(
-            f"{path}: cannot be written ({error}). What was there before is intact. "
-            "Make the folder writable and room on the disk, or name another file"
-        ) from None
+        raise not_written(path, error) from None
+
+
+def not_written(path: str | Path, error: OSError) -> NotWritten:
+    """The error that says what to do about one of the system's."""
+    return NotWritten(
+        f"{path}: cannot be written ({error.strerror or error}). What was there before is intact. "
+        "Make the folder writable and room on the disk, or name another file"
+    )
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -108,9 +106,18 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `load` returns, of exactly this file, with tensors on the CPU."""
+    """What `load` returns, of exactly this file, with tensors on the CPU.
+
+    The file is an archive in zip format, with a checksum of each tensor; torch does not look at
+    them.
+    """
+    archive = io.BytesIO(path.read_bytes())
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        damaged = zipfile.ZipFile(archive).testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} in it is wrong")
+        archive.seek(0)
+        content = torch.load(archive, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged archive or a refused pickle raises
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise CheckpointError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from torch.optim import Optimizer
 from probnn.runtime.random_streams import random_state, set_random_state
 from probnn.runtime.tuning import settle_elementary_functions
 from probnn.training.batches import Batches
-from probnn.training.checkpoints import TrainingFile
+from probnn.training.keeping import TrainingFile
 from probnn.training.optimizers import SteppingOptimizers, watch_steps
 
 __all__ = ["Cycle", "enumerate_cycle", "take_drawn"]
@@ -68,7 +67,7 @@ class Cycle:
         self._batches: Iterator[Any] | None = None  # the rest of this epoch
         self._left: dict[str, Any] | None = None  # the random streams when the loop was last left
         self._before: tuple[Any, ...] = ()  # to go back to when the batch just drawn is given back
-        self._saved_at, self._unsaved = time.monotonic(), False
+        self._unsaved = False
 
     @property
     def steps(self) -> int:
@@ -118,8 +117,8 @@ class Cycle:
         if self._left is not None:
             set_random_state(self._left)
             self._left = None
-        if self._unsaved and self.file and time.monotonic() - self._saved_at >= self.file.every:
-            self.write()
+        if self._unsaved and self.file and self.file.write_if_due(self):
+            self._unsaved = False
         if self._generator is None:
             seed = int(torch.randint(2**62, ())) if self._seed is None else self._seed
             self._generator = torch.Generator().manual_seed(seed)
@@ -158,7 +157,7 @@ class Cycle:
         """Writes the training's file now, if there is one."""
         if self.file is not None:
             self.file.write(batches=self)
-            self._saved_at, self._unsaved = time.monotonic(), False
+            self._unsaved = False
 
     def _tell(self, what: str) -> None:
         epoch, batch_num, *_ = self._before
@@ -196,7 +195,7 @@ class Cycle:
         self.epoch, self.batch_num = state["epoch"], state["batch_num"]
         self._order = state.get("order")
         self._batches = None
-        self._saved_at, self._unsaved = time.monotonic(), False
+        self._unsaved = False
         self._generator = None
         if state.get("generator") is not None:
             self._generator = torch.Generator()

@@ -12,7 +12,6 @@ import torch
 from probnn.runtime.settings import checkpoint_folder
 from probnn.training.checkpoints import (
     CheckpointError,
-    TrainingFile,
     get_state,
     in_progress,
     plain,
@@ -20,7 +19,9 @@ from probnn.training.checkpoints import (
     save,
     set_state,
 )
+from probnn.training.claims import Claimed, claim, release
 from probnn.training.cycles import Cycle
+from probnn.training.keeping import TrainingFile
 from probnn.training.optimizers import take_up
 
 __all__ = ["Resumed", "resume", "ship"]
@@ -80,8 +81,9 @@ def resume(
     Args:
         path: of the shipped file, relative to `checkpoint_folder()`.
         batches: what `enumerate_cycle` returned.
-        fresh: start over with this new model and cycle: load nothing. No effect on a cycle that has
-            begun or was loaded.
+        fresh: start over with this new model and cycle: load nothing. If another process trains
+            into this file, what it has is set aside. No effect on a cycle that has begun or was
+            loaded.
         save_every: seconds; 0 writes before every step.
         **parts: whatever else must survive: `model=`, `optimizer=`, `history=`; each has a
             `state_dict`, or is a list or a dict.
@@ -90,7 +92,8 @@ def resume(
         Resumed: what was done; printed, it is one line.
 
     Raises:
-        CheckpointError: if the file is damaged or fits another model.
+        CheckpointError: if the file is damaged, fits another model, or another process trains into
+            it.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -109,23 +112,49 @@ def resume(
     shipped = checkpoint_folder() / path
     working = in_progress(shipped)
     plain(parts)  # what could not be written is told now
-    origin, note, missing = "", "", []
+    origin, missing, notes = "", [], []
     if batches.steps:
         if fresh:
-            note = "fresh=True is for a new model and cycle: run the cell that makes them first"
-        before = batches.file.parts if batches.file else {}
-        for name, part in parts.items():
-            if part is not before.get(name, part):
-                if isinstance(part, torch.optim.Optimizer):
-                    note = take_up(part, before[name])
-                else:
-                    set_state(part, get_state(before[name]))
+            notes = ["fresh=True is for a new model and cycle: run the cell that makes them first"]
+        notes += _take_up_parts(parts, batches.file.parts if batches.file else {})
     elif not fresh and (working.exists() or shipped.exists()):
         source = working if working.exists() else shipped
         origin = f"from {path}, {'shipped' if source is shipped else 'in progress'}"
+        if source is working:
+            notes.append(_claim(working, path))
         missing = _load_parts(source, batches=batches, **parts)
+    if batches.finished:
+        release(working)
+    else:
+        notes.append(_claim(working, path, take_over=fresh and not batches.steps))
     batches.keep_in(TrainingFile(working, parts, save_every))
+    note = "; ".join(filter(None, dict.fromkeys(notes)))
     return Resumed(batches.epoch, batches.batch_num, batches.finished, origin, tuple(missing), note)
+
+
+def _claim(working: Path, path: str | Path, take_over: bool = False) -> str:
+    """Claims the file in progress for this process; returns what there is to say."""
+    try:
+        return claim(working, take_over)
+    except Claimed as other:
+        raise CheckpointError(
+            f"{path}: {other} trains into this file at the moment. Close that one, or name another "
+            "file, or start over here with a new model and cycle and fresh=True"
+        ) from None
+    except OSError as error:
+        return f"NOT saved, since nothing can be written there: {error.strerror or error}"
+
+
+def _take_up_parts(parts: dict[str, Any], before: dict[str, Any]) -> list[str]:
+    """Gives parts that the cell has made anew the state of those before; returns what to say."""
+    said = []
+    for name, part in parts.items():
+        if part is not before.get(name, part):
+            if isinstance(part, torch.optim.Optimizer):
+                said.append(take_up(part, before[name]))
+            else:
+                set_state(part, get_state(before[name]))
+    return said
 
 
 def ship(path: str | Path, folder: str | Path) -> Path:
