@@ -1,5 +1,5 @@
 # make notebooks   execute every notebook from the shipped checkpoints, in place
-# make test        run all tests (make test-fast: without notebooks and other processes, two minutes)
+# make test        run all tests (make test-fast: without notebooks and other processes, a minute or two)
 # make lint        check style and types of everything (make format: mend what can be mended)
 # make lab         open JupyterLab
 # make report      write the executed notebooks as web pages, report/index.html
@@ -12,6 +12,7 @@
 PYTHON ?= python3
 FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: notebooks test test-fast lint format lab report exercises train studies bench
 
@@ -19,10 +20,10 @@ notebooks: .venv/ready
 	$(BIN)/python -m tools.execute
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: .venv/ready
-	$(BIN)/python -m pytest -m "not notebook and not slow"
+	$(PYTEST) -m "not notebook and not slow"
 
 lint: .venv/ready
 	$(BIN)/ruff check

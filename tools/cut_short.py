@@ -23,7 +23,7 @@ from probnn.training.cycles import Cycle
 __all__ = ["cut_short"]
 
 
-def cut_short(steps: int = 3, data: int = 200, samples: int = 100) -> None:
+def cut_short(steps: int = 3, data: int = 100, samples: int = 20) -> None:
     """Has every training loop of this process end after so many steps, and makes data sets small.
 
     Args:
