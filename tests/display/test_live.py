@@ -20,6 +20,14 @@ def test_the_bar_counts_steps_and_shows_the_mean_of_the_last_values(capsys, monk
     assert "4/4" in said and "MSE 2.5 per pixel" in said  # of 2 and 3
 
 
+def test_before_its_window_is_full_the_bar_shows_the_mean_of_what_there_is(capsys, monkeypatch):
+    monkeypatch.setenv("PROBNN_HEADLESS", "1")
+    cycle, history = enumerate_cycle(["a", "b", "c", "d"], epochs=1), []
+    for (_, number), _ in progress(cycle, history, window=100):
+        history.append(float(number))
+    assert "bound 1.5 nats" in capsys.readouterr().err  # of 0, 1, 2 and 3
+
+
 def test_a_finished_cycle_shows_nothing(capsys):
     assert list(progress(enumerate_cycle(["a"], epochs=0), [1.0])) == []
     assert capsys.readouterr().err == ""

@@ -65,6 +65,18 @@ def test_it_fits_the_same_where_gradients_are_switched_off():
         assert torch.equal(fit_posterior(model.f.loglik, x, steps=5, start=model(x)).mu, q.mu)
 
 
+def test_its_steps_shrink_linearly_to_nothing():
+    start = DiagonalGaussian(torch.zeros(1, 1), torch.ones(1, 1))
+    steep = 1e6  # Adam's steps are the learning rate where the gradient stays the same
+
+    def loglik(x, z):
+        return steep * z.sum(-1)
+
+    q = fit_posterior(loglik, torch.zeros(1, 1), d=1, steps=10, lr=0.1, start=start)
+    expected = 0.1 * sum(1 - step / 10 for step in range(10))
+    assert q.mu.item() == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.slow
 def test_a_fitted_q_beats_any_other_in_the_elbo():
     torch.manual_seed(0)

@@ -13,6 +13,7 @@ import time
 
 import pytest
 import torch
+from joblib import parallel_config
 
 from probnn.runtime import run_all
 
@@ -73,6 +74,17 @@ def test_all_cores_give_what_one_gives_bit_for_bit(tmp_path):
     processes = {line.split()[0] for line in lines}
     assert str(os.getpid()) in processes and len(processes) > 1
     assert torch.get_num_threads() == threads
+
+
+def test_a_run_has_one_thread_and_leaves_as_many_as_there_were():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with parallel_config(backend="sequential"):  # in this process
+            assert run_all(torch.get_num_threads, [()]) == [1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_run_may_make_runs_of_its_own():
