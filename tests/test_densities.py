@@ -118,6 +118,13 @@ def test_normal_samples_are_reparameterised():
     close(gradient_sigma, ((z - mu) / sigma).sum(0).detach(), rtol=1e-5, atol=1e-6)
 
 
+def test_normal_samples_have_all_digits_of_their_type_and_are_where_their_mean_is():
+    mu = torch.zeros(100, dtype=torch.float64)
+    with torch.device("meta"):  # by default elsewhere
+        z = sample_normal(mu, torch.ones_like(mu, device="cpu"))
+    assert z.device == mu.device and not torch.equal(z, z.float().double())
+
+
 def test_normal_samples_are_independent_across_samples_and_images():
     z = sample_normal(torch.zeros(2), torch.ones(2), 20_000)
     assert abs(np.corrcoef(z[:, 0], z[:, 1])[0, 1]) < 5 / math.sqrt(20_000)
@@ -141,6 +148,19 @@ def test_continuous_bernoulli_samples_have_their_distribution(logit):
         return np.expm1(logit * np.asarray(t)) / math.expm1(logit)
 
     assert stats.kstest(x, cdf).pvalue > 1e-6
+
+
+def test_continuous_bernoulli_samples_follow_their_logits():
+    """The gradient of a draw is -(dF/dlogit) / p, which keeps its place F among all draws."""
+    chosen = torch.tensor([-3.0, -0.5, -5e-4, 5e-4, 0.5, 3.0], dtype=torch.float64)
+    logits = chosen.repeat(50, 1).requires_grad_()
+    x = sample_continuous_bernoulli(logits)
+    (gradient,) = torch.autograd.grad(x.sum(), logits)
+    x, again = x.detach(), logits.detach().requires_grad_()
+    place = torch.expm1(again * x) / torch.expm1(again)
+    (change,) = torch.autograd.grad(place.sum(), again)
+    density = again * (again * x).exp() / torch.expm1(again)
+    close(gradient, -change / density, rtol=1e-6, atol=5e-5)
 
 
 def test_continuous_bernoulli_samples_stay_inside_at_extreme_logits():
@@ -184,6 +204,12 @@ def test_a_diagonal_gaussian_unpacks_and_sums_over_its_last_axis():
     assert z.shape == (7, 5, 3) and q.sample().shape == (5, 3)
 
 
+def test_the_kl_sums_over_the_last_axis_of_any_batch():
+    mu, sigma = torch.randn(2, 4, 5, 3, dtype=torch.float64)
+    q = DiagonalGaussian(mu, sigma.abs() + 0.1)
+    close(q.kl_from_prior(), td.kl_divergence(td.Normal(*q), td.Normal(0.0, 1.0)).sum(2))
+
+
 def test_the_kl_is_the_mean_log_ratio():
     mu, sigma = torch.tensor([[[0.5, -1.0]], [[0.3, 2.0]]], dtype=torch.float64)
     q = DiagonalGaussian(mu, sigma)
@@ -195,3 +221,9 @@ def test_the_kl_is_the_mean_log_ratio():
 def test_log_normal_of_integers_does_not_truncate_sigma():
     z = torch.tensor([0, 1, 2])
     torch.testing.assert_close(log_normal(z, 0.0, 1.5), td.Normal(0.0, 1.5).log_prob(z.float()))
+
+
+def test_log_normal_is_where_its_argument_is():
+    z = torch.zeros(3)
+    with torch.device("meta"):  # by default elsewhere
+        assert log_normal(z, 0.0, 1.5).device == z.device
