@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -23,6 +24,26 @@ def pytest_report_header() -> str:
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def elsewhere():
+    """A context in which tensors are by default on another device, and in float64.
+
+    What is made from given ones must be where they are, and of their type, all the same.
+    """
+
+    @contextmanager
+    def context():
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                yield
+        finally:
+            torch.set_default_dtype(before)
+
+    return context
 
 
 @pytest.fixture(scope="session")

@@ -157,9 +157,15 @@ def test_over_batches_gives_one_number_per_image_whatever_the_batch_size():
         assert torch.equal(over_batches(lambda x: x.sum(1), x, batch_size=batch_size), x.sum(1))
 
 
-def test_over_batches_joins_named_tuples_and_takes_several_tensors(model):
-    q = over_batches(DiagonalGaussian, torch.zeros(5, 2), torch.ones(5, 2), batch_size=2)
+@pytest.mark.parametrize("batch_size", [2, 5])
+def test_over_batches_joins_named_tuples_and_takes_several_tensors(batch_size):
+    q = over_batches(DiagonalGaussian, torch.zeros(5, 2), torch.ones(5, 2), batch_size=batch_size)
     assert isinstance(q, DiagonalGaussian) and q.mu.shape == (5, 2) and q.sigma.min() == 1
+
+
+def test_over_batches_refuses_data_of_unequal_lengths():
+    with pytest.raises(ValueError, match="shorter"):
+        over_batches(torch.add, torch.zeros(5), torch.zeros(4), batch_size=2)
 
 
 def test_mean_and_standard_error_are_numpys():

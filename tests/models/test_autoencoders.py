@@ -73,12 +73,21 @@ def test_saturated_units_give_a_finite_penalty():
     "codes, rho, said",
     [
         (torch.rand(5, 3), 1.0, "rho between 0 and 1, got 1"),
-        (torch.rand(5, 3) + 2, 0.01, "activations between 0 and 1"),
+        (torch.rand(5, 3), 0.0, "rho between 0 and 1, got 0"),
+        (torch.full((5, 3), 1.1), 0.01, "activations between 0 and 1"),
+        (torch.full((5, 3), -0.1), 0.01, "activations between 0 and 1"),
     ],
 )
 def test_bad_activations_are_clear_errors(codes, rho, said):
     with pytest.raises(ValueError, match=said):
         sparsity_penalty(codes, rho)
+
+
+def test_the_penalty_is_where_the_codes_are(elsewhere):
+    codes = torch.rand(5, 3)
+    with elsewhere():
+        penalty = sparsity_penalty(codes)
+    assert penalty.device == codes.device and penalty.dtype == codes.dtype
 
 
 def test_it_learns_a_handful_of_images_by_heart():

@@ -81,6 +81,8 @@ def test_the_worked_answers_weights_give_their_likelihood_and_bound():
     ours = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator())
     ours.load_state_dict(theirs.state_dict(), strict=True)
     rows, z = torch.eye(10)[LABELS], torch.randn(6, 4)
+    for mine, other in zip(ours(X, LABELS), theirs(X, rows), strict=True):
+        torch.testing.assert_close(mine, other)
     torch.testing.assert_close(
         ours.f.loglik(X, z, LABELS), theirs.f.loglik(X, z, rows), rtol=1e-4, atol=0
     )
@@ -124,6 +126,7 @@ def test_the_label_changes_the_image_and_stays_what_it_is():
     again = generator(z, torch.arange(10))  # nothing is drawn anew in a forward pass
     assert torch.equal(first, again)
     torch.testing.assert_close(first, generator(z, torch.eye(10)))
+    torch.testing.assert_close(first, generator(z[0], torch.arange(10)))
 
 
 def test_one_hot_puts_the_one_at_the_label():
@@ -131,10 +134,15 @@ def test_one_hot_puts_the_one_at_the_label():
     assert torch.equal(one_hot(LABELS.int()), one_hot(torch.eye(10, dtype=torch.int64)[LABELS]))
 
 
+def test_one_hot_rows_are_where_the_labels_are(elsewhere):
+    with elsewhere():
+        assert one_hot(LABELS).device == LABELS.device
+
+
 @pytest.mark.parametrize(
     "y, message",
     [
-        (torch.tensor([10]), "labels 0 to 9, got 10"),
+        (torch.tensor([0, 10]), "labels 0 to 9, got 10"),
         (torch.tensor([3, -1]), "labels 0 to 9, got -1"),
         (torch.tensor([1.0]), r"integers, or one-hot rows \(B, 10\), got \(1,\), torch.float32"),
         (torch.zeros(2, 9), r"got \(2, 9\)"),
@@ -153,6 +161,8 @@ def test_a_wrong_number_of_labels_is_a_clear_error():
         model(X, LABELS[:5])
     with pytest.raises(ValueError, match=r"z of shape \(..., 5, 4\) for 5 labels, got \(6, 4\)"):
         model.f.loglik(X, torch.zeros(6, 4), LABELS[:5])
+    with pytest.raises(ValueError, match="one label per image, got 5 labels for 6 images"):
+        model.f.loglik(X, torch.zeros(1, 4), LABELS[:5])
 
 
 def test_the_bound_trains_every_weight():

@@ -78,3 +78,10 @@ def test_images_of_another_size_are_clear_errors():
             ValueError, match=r"expected images of shape \(..., 28, 28\), got \(5, 784\)"
         ):
             half(torch.zeros(5, 784))
+
+
+def test_a_grey_pixel_among_black_and_white_ones_is_the_one_that_is_told(generator):
+    x = torch.zeros(1, 1, 28, 28)
+    x[0, 0, 0, 1:3] = torch.tensor([1.0, 0.4])
+    with pytest.raises(ValueError, match="expected pixels 0 or 1, got 0.4"):
+        half_loglik(generator, TOP, x, torch.zeros(1, 2))

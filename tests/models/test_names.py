@@ -60,6 +60,22 @@ def test_the_likelihood_is_that_of_a_loop_over_single_letters():
         assert torch.allclose(generator.loglik(x, z)[i], total, atol=1e-5)
 
 
+def test_the_encoder_reads_letter_by_letter_to_the_end():
+    model, names = NameEncoder(NameGenerator(d=3)), [*NAMES, "ZOE"]
+    cell = nn.GRUCell(32, 128)
+    weights = model.recurrent.state_dict()
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in weights.items()})
+    assert len(model.embedding.weight) == 27  # of the letters and END
+    q = model(encode_names(names))
+    for name, mu, sigma in zip(names, *q, strict=True):
+        state = None
+        for letter in [*(ord(c) - ord("A") + 1 for c in name), END]:
+            state = cell(model.embedding.weight[letter][None], state)
+        expected = model.output(state)[0]
+        torch.testing.assert_close(mu, expected[:3])
+        torch.testing.assert_close(sigma, expected[3:].exp().sqrt())
+
+
 def test_padding_counts_for_nothing():
     model = NameEncoder(NameGenerator(d=3))
     x, z = encode_names(NAMES), torch.randn(5, len(NAMES), 3)
@@ -180,6 +196,13 @@ def test_rows_that_are_no_names_are_a_clear_error(x, message):
     for f in (model, lambda x: model.f.loglik(x, torch.zeros(1, 3))):
         with pytest.raises(ValueError, match=message):
             f(x)
+
+
+def test_letters_of_a_larger_alphabet_are_a_clear_error():
+    model = NameEncoder(tiny(letters=2), hidden=8)
+    for f in (model, lambda x: model.f.loglik(x, torch.zeros(1, 2))):
+        with pytest.raises(ValueError, match="letters 1 to 2"):
+            f(torch.tensor([[3, END]]))
 
 
 def test_codes_of_another_shape_are_a_clear_error():

@@ -25,6 +25,17 @@ def test_constant_noise_is_constant_and_the_other_is_not():
     assert RWiggle().sigma(X).unique().numel() == 1 and HWiggle().sigma(X).unique().numel() > 1
 
 
+@pytest.mark.parametrize("kind", [RWiggle, HWiggle])
+def test_any_curve_may_be_the_mean(kind):
+    model = kind(mu=torch.sin)
+    expected = td.Normal(X.sin(), model.sigma(X)).log_prob(Y)
+    torch.testing.assert_close(model(Y, X), expected)
+
+
+def test_constant_noise_starts_as_in_the_coursework():
+    assert RWiggle().sigma(X)[0].item() == pytest.approx(math.log1p(math.e))  # softplus(1)
+
+
 def test_the_best_sigma_is_the_root_mean_square_residual():
     model = RWiggle(mu=lambda x: 1 + x)
     optimizer = optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")

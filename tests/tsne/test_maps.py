@@ -104,6 +104,15 @@ def _repulsion(y):
     return ((q * w)[..., None] * difference).sum(1)
 
 
+def test_everything_is_where_the_points_are(P, y, elsewhere):
+    P, y = P.float(), y.float()
+    with elsewhere():
+        results = symmetric_student_t_neighbour_probability(y), TsneObjective(P).gradient(y)
+        kl = TsneObjective(P).kl(y)
+    assert all(result.dtype == y.dtype and result.device == y.device for result in results)
+    assert kl == pytest.approx(kl_divergence(P, results[0]).item(), rel=1e-4)
+
+
 def test_the_gradient_neither_moves_nor_keeps_the_points(P, y):
     before, objective = y.clone(), TsneObjective(P)
     first = objective.gradient(y)

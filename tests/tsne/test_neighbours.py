@@ -141,6 +141,15 @@ def test_p_is_the_mean_of_both_directions():
     torch.testing.assert_close(symmetric_gauss_neighbour_probability(x, sigma), by_hand)
 
 
+def test_p_is_where_the_points_are(elsewhere):
+    x = torch.randn(10, 3)
+    with elsewhere():
+        results = [
+            symmetric_gauss_neighbour_probability(x, **s) for s in ({"sigma": 1.0}, {"wanted": 4.0})
+        ]
+    assert all(result.dtype == x.dtype and result.device == x.device for result in results)
+
+
 def test_bad_arguments_are_clear_errors():
     x = torch.randn(5, 2)
     for bad, said in (
