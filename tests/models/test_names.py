@@ -47,6 +47,7 @@ def test_the_probabilities_of_all_strings_sum_to_one_when_names_end_soon():
 
 def test_the_likelihood_is_that_of_a_loop_over_single_letters():
     generator, x, z = NameGenerator(d=3), encode_names(NAMES), torch.randn(len(NAMES), 3)
+    assert len(generator.embedding.weight) == 27  # of the letters and END
     cell = nn.GRUCell(35, 128)
     weights = generator.recurrent.state_dict()
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in weights.items()})
@@ -136,6 +137,20 @@ def test_samples_have_the_probabilities_of_the_model():
             assert abs(share - p) < 5 * (p * (1 - p) / 20_000) ** 0.5
 
 
+def test_samples_of_a_generator_of_random_numbers_are_its_own():
+    model, z = NameGenerator(d=2), torch.randn(20, 2)
+    before = torch.get_rng_state()
+    one, other = (model.sample(z, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one, other) and torch.equal(torch.get_rng_state(), before)
+
+
+def test_names_and_their_probabilities_are_where_z_is(elsewhere):
+    model, x, z = NameGenerator(d=2, dropout=0.5), encode_names(NAMES), torch.randn(4, 2)
+    with elsewhere():
+        results = model.loglik(x, z), model.greedy(z), model.sample(z)
+    assert all(result.device == z.device for result in results)
+
+
 def test_greedy_takes_the_likeliest_letter_at_every_step():
     generator, z = tiny(letters=3), torch.randn(5, 2, dtype=torch.float64)
     generator.output.bias.data[END] += 0.5
@@ -165,6 +180,16 @@ def test_letters_are_hidden_only_while_training():
     assert not torch.equal(first, second)
     generator.eval()
     assert torch.equal(generator.loglik(x, z), generator.loglik(x, z))
+
+
+def test_each_letter_is_hidden_on_its_own_with_the_probability_of_the_dropout():
+    generator, x = tiny(dropout=0.3), closed(all_strings(2)[:1]).expand(4000, -1)
+    log_p = generator.log_letters(x, torch.zeros(1, 2).double())[
+        :, 1
+    ]  # knows the start and a letter
+    shares = log_p.round(decimals=9).unique(return_counts=True)[1].sort()[0] / 4000
+    expected = torch.tensor([0.3 * 0.3, 0.3 * 0.7, 0.7 * 0.3, 0.7 * 0.7])
+    assert ((shares - expected).abs() < 5 * (expected * (1 - expected) / 4000).sqrt()).all()
 
 
 def test_hidden_letters_leave_no_trace():

@@ -6,12 +6,37 @@ import math
 import pytest
 import torch
 from torch import distributions as td
-from torch import optim
+from torch import nn, optim
 
 from probnn.data import load_xkcd
-from probnn.models import HWiggle, RWiggle, Starts
+from probnn.models import HWiggle, RWiggle, Starts, Wiggle
 
 X, Y = load_xkcd()
+
+
+class CourseworkWiggle(nn.Module):
+    """As printed in the coursework."""
+
+    def __init__(self):
+        super().__init__()
+        self.f = nn.Sequential(
+            nn.Linear(1, 4),
+            nn.LeakyReLU(),
+            nn.Linear(4, 20),
+            nn.LeakyReLU(),
+            nn.Linear(20, 20),
+            nn.LeakyReLU(),
+            nn.Linear(20, 1),
+        )
+
+    def forward(self, x):
+        return self.f(x)
+
+
+def test_the_curve_is_the_courseworks():
+    ours, theirs = Wiggle(), CourseworkWiggle()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    assert torch.equal(ours(X), theirs(X))
 
 
 @pytest.mark.parametrize("model", [RWiggle(), HWiggle()])
@@ -95,8 +120,8 @@ def test_starts_leave_the_models_alone_and_take_their_type():
 
 
 def test_models_with_buffers_of_their_own_are_refused():
-    with pytest.raises(ValueError, match="without buffers"):
-        Starts([torch.nn.BatchNorm1d(1) for _ in range(2)])
+    with pytest.raises(ValueError, match="without buffers, got running_mean, running_var, "):
+        Starts([nn.BatchNorm1d(1) for _ in range(2)])
 
 
 def values(module):
@@ -131,3 +156,10 @@ def test_training_the_starts_does_not_change_a_model_that_was_taken_from_them():
     optimizer.step()
     assert all(map(torch.equal, values(taken), before))
     assert not torch.equal(values(starts.model(1))[0], before[0])
+
+
+def test_a_single_start_of_a_single_parameter_is_the_model_itself():
+    model = RWiggle(mu=torch.sin)
+    starts = Starts([model])
+    torch.testing.assert_close(starts(Y, X)[0], model(Y, X))
+    torch.testing.assert_close(starts.model(0)(Y, X), model(Y, X))

@@ -2,13 +2,15 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 from probnn.training import CheckpointError, enumerate_cycle, load, resume
-from probnn.training.claims import claim, own_place, release
+from probnn.training.claims import Claimed, claim, own_place, release
 
 HERE = socket.gethostname()
 
@@ -162,6 +164,74 @@ def test_what_cannot_be_told_of_a_process_on_another_computer_is_said(tmp_path):
     left_by(tmp_path, "cluster-node-7-12")
     said = "process 12 on cluster-node-7, if it still runs, goes on in c.cluster-node-7-12.pt"
     assert claim(tmp_path / "c.pt") == said
+    assert "c.pt.cluster-node-7-12.taken" in names(tmp_path)
+    release(tmp_path / "c.pt")
+
+
+@pytest.fixture
+def living(tmp_path):
+    """Who trains into the file at the moment, by another lock of this process."""
+    lock = FileLock(tmp_path / "c.pt.elsewhere-7.lock", thread_local=False)
+    lock.acquire()
+    yield "elsewhere-7"
+    lock.release()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_of_a_living_process_is_refused_and_stays_its_own(tmp_path, living):
+    with pytest.raises(Claimed, match="^process 7 on elsewhere$"):
+        claim(tmp_path / "c.pt")
+    assert names(tmp_path) == [f"c.pt.{living}.lock"]
+
+
+def test_what_is_taken_over_from_a_living_process_is_set_aside(tmp_path, living):
+    (tmp_path / "c.pt").write_text("theirs")
+    said = claim(tmp_path / "c.pt", take_over=True)
+    assert said == f"process 7 on elsewhere goes on in c.{living}.pt"
+    mine = f"c.pt.{HERE}-{os.getpid()}.lock"
+    assert names(tmp_path) == sorted([f"c.{living}.pt", f"c.pt.{living}.taken", mine])
+    assert (tmp_path / f"c.{living}.pt").read_text() == "theirs"
+    release(tmp_path / "c.pt")
+
+
+def test_a_living_process_that_has_not_written_yet_can_be_taken_over(tmp_path, living):
+    said = claim(tmp_path / "c.pt", take_over=True)
+    assert said == f"process 7 on elsewhere goes on in c.{living}.pt"
+    release(tmp_path / "c.pt")
+
+
+def test_where_open_files_cannot_be_renamed_nothing_is_taken_over(tmp_path, living, monkeypatch):
+    def replace(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(Claimed, match="^process 7 on elsewhere$"):
+        claim(tmp_path / "c.pt", take_over=True)
+    assert names(tmp_path) == [f"c.pt.{living}.lock"]
+
+
+def test_who_finds_the_file_claimed_when_writing_writes_beside_it_from_then_on(tmp_path, living):
+    beside = tmp_path / f"c.{HERE}-{os.getpid()}.pt"
+    assert own_place(tmp_path / "c.pt") == beside
+    (tmp_path / f"c.pt.{living}.lock").unlink()
+    assert own_place(tmp_path / "c.pt") == beside
+    release(tmp_path / "c.pt")
+    assert own_place(tmp_path / "c.pt") == tmp_path / "c.pt"
+    release(tmp_path / "c.pt")
+
+
+def test_who_has_been_taken_over_writes_beside_the_file_from_then_on(tmp_path):
+    me = f"{HERE}-{os.getpid()}"
+    claim(tmp_path / "c.pt")
+    (tmp_path / f"c.pt.{me}.lock").rename(
+        tmp_path / f"c.pt.{me}.taken"
+    )  # as who takes it over does
+    for _ in range(2):
+        assert own_place(tmp_path / "c.pt") == tmp_path / f"c.{me}.pt"
+    assert not names(tmp_path)
     release(tmp_path / "c.pt")
 
 

@@ -17,6 +17,7 @@ from torch import nn, optim
 from probnn.inference import fit_posterior
 from probnn.models import mlp_generator
 from probnn.training import Interruptable, Interrupted, enumerate_cycle, resume
+from probnn.training.optimizers import take_up
 from probnn.tsne import MomentumWithGains
 
 KINDS = {
@@ -467,3 +468,41 @@ def test_a_cycle_that_is_sent_elsewhere_takes_its_place_along_and_no_optimiser()
         run.train(interrupt_at=3)
     elsewhere = pickle.loads(pickle.dumps(run.batches))
     assert elsewhere.steps == run.batches.steps == 3 and not elsewhere._optimizers._before
+
+
+def test_the_moments_of_the_later_of_two_that_step_in_turn_are_taken_up():
+    weight, cycle, kept = nn.Parameter(torch.ones(1)), enumerate_cycle([1] * 4, epochs=1), []
+    for (_, number), _ in cycle:
+        if number in (0, 2):
+            kept.append(optim.Adam([weight]))
+        weight.grad = torch.ones(1)
+        kept[-1].step()
+        if number == 2:
+            break
+    optimizer = optim.Adam([weight])
+    for _ in cycle:
+        optimizer.step()
+    assert int(optimizer.state[weight]["step"]) == 2
+
+
+def test_an_optimiser_is_not_replaced_by_one_of_other_parameters():
+    weights = [nn.Parameter(torch.ones(1)) for _ in range(2)]
+    cycle, kept = enumerate_cycle([1] * 3, epochs=1), [optim.Adam([weight]) for weight in weights]
+    for (_, number), _ in cycle:
+        weights[number].grad = torch.ones(1)
+        kept[number].step()
+        if number == 1:
+            break
+    optimizer = optim.Adam(weights[:1])
+    for _ in cycle:
+        optimizer.step()
+    assert int(optimizer.state[weights[0]]["step"]) == 2
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [optim.Adam([torch.ones(2)]), optim.Adagrad([torch.ones(1)])],
+    ids=["another shape", "another class"],
+)
+def test_an_optimiser_does_not_take_up_what_does_not_fit(earlier):
+    assert take_up(optim.Adam([torch.ones(1)]), earlier) == "the new Adam starts afresh"

@@ -17,3 +17,16 @@ def test_the_same_bytes_of_another_shape_or_type_are_other_data(other, tmp_path)
     for k, data in enumerate([SIX, other]):
         result = stored(tmp_path / "x.pt", lambda k=k: {"k": torch.tensor(k)}, data=data)
         assert result["k"].item() == k
+
+
+def test_the_order_and_the_types_of_the_names_of_what_made_it_do_not_matter(tmp_path):
+    for data in ({1: 2.0, "a": None}, {"a": None, 1: 2.0}):
+        stored(tmp_path / "x.pt", lambda: {"k": torch.tensor(0)}, data=data)
+        found = stored(tmp_path / "x.pt", lambda: pytest.fail("computed again"), data=data)
+    assert found["k"].item() == 0
+
+
+def test_that_a_result_is_not_kept_is_told_of_the_line_that_asked_for_it(tmp_path):
+    with pytest.warns(UserWarning, match="^The result is not kept: ") as told:
+        stored(tmp_path / "x.pt", lambda: {"model": object()})
+    assert told[0].filename == __file__

@@ -6,6 +6,7 @@ import torch
 from scipy.spatial.distance import squareform
 from scipy.special import rel_entr
 from sklearn.manifold import _t_sne
+from torch.overrides import TorchFunctionMode
 
 from probnn.data import load_mnist
 from probnn.training import enumerate_cycle, resume
@@ -78,6 +79,28 @@ def test_float32_is_near_float64_also_for_wide_maps(P, y):
         assert single.kl((scale * y).float()) == pytest.approx(exact.kl(scale * y), rel=1e-3)
 
 
+def test_float32_is_near_float64_also_for_maps_far_from_the_origin(P, y):
+    far = (y + torch.tensor([100.0, -100.0])).float()
+    exact = TsneObjective(P).gradient(far.double())
+    error = TsneObjective(P.float()).gradient(far).double() - exact
+    assert error.norm() < 1e-3 * exact.norm()
+
+
+class NoFloat64(TorchFunctionMode):
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        result = f(*args, **(kwargs or {}))
+        assert not (isinstance(result, torch.Tensor) and result.dtype == torch.float64)
+        return result
+
+
+def test_no_float64_is_needed_where_there_is_none(P, y, monkeypatch):
+    monkeypatch.setattr(maps, "has_float64", lambda device: device.type != "cpu")
+    P, y = P.float(), y.float()
+    with NoFloat64():
+        objective = TsneObjective(P)
+        objective.gradient(y), objective.kl(y)
+
+
 def test_it_is_scikit_learns_gradient_and_divergence(P, y):
     pairs = squareform(P.numpy(), checks=False)
     error, gradient = _t_sne._kl_divergence(y.numpy().ravel(), pairs, 1.0, 200, 2)
@@ -128,6 +151,7 @@ def test_a_start_by_pca_is_scikit_learns():
     theirs = PCA(2, svd_solver="full").fit_transform(x.double().numpy())
     theirs = 1e-4 * theirs / theirs[:, 0].std(ddof=1)
     ours = pca_start(x).numpy()
+    assert ours.shape == (300, 2) and ours.dtype == np.float32
     for k in range(2):
         mine, other = (axes[:, k] * np.sign(axes[0, k]) for axes in (ours, theirs))
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-8)
@@ -147,6 +171,36 @@ def test_momentum_and_gains_are_scikit_learns(P, y):
         points.grad = objective.gradient(points)
         optimizer.step()
     np.testing.assert_allclose(points.detach().numpy().ravel(), theirs, rtol=1e-4, atol=1e-6)
+
+
+def steps_from_zero(gradients, **settings):
+    """Where a point is after steps with these gradients."""
+    y = torch.zeros(1, requires_grad=True)
+    optimizer = MomentumWithGains([y], **settings)
+    for gradient in gradients:
+        y.grad = torch.tensor([gradient])
+        optimizer.step()
+    return y.item()
+
+
+def test_gains_grow_where_the_velocity_points_downhill_alone():
+    # velocities -0.8, -0.4 and -0.2 - 0.84: where the gradient is 0 the gain falls
+    assert steps_from_zero([1.0, 0.0, 1.0], lr=1.0, momentum=0.5) == pytest.approx(-2.24)
+
+
+def test_without_momentum_a_step_is_the_gain_times_the_gradient():
+    assert steps_from_zero([1.0, 3.0], lr=1.0, momentum=0.0) == pytest.approx(-0.8 - 3.0)
+
+
+def test_its_settings_are_by_default_those_of_t_sne():
+    assert steps_from_zero([1.0]) == -160.0 and steps_from_zero([1.0, 0.0]) == -240.0
+
+
+def test_parameters_without_a_gradient_stay_and_the_others_move():
+    y = [torch.zeros(1, requires_grad=True) for _ in range(2)]
+    y[1].grad = torch.ones(1)
+    MomentumWithGains(y, lr=1.0).step()
+    assert y[0].item() == 0 and y[1].item() == pytest.approx(-0.8)
 
 
 def test_its_optimiser_resumes_exactly(P, y):
@@ -224,7 +278,21 @@ def test_settings_that_cannot_work_are_clear_errors(bad):
         MomentumWithGains([torch.zeros(2, 2)], **bad)
 
 
-@pytest.mark.parametrize("x", [torch.randn(10, 1), torch.ones(10, 5)])
-def test_a_start_by_pca_needs_two_dimensions_and_points_that_differ(x):
-    with pytest.raises(ValueError, match="two dimensions or more that are not all equal"):
+@pytest.mark.parametrize(
+    "x, said",
+    [
+        (torch.randn(10, 1), r"two dimensions or more .* got shape \(10, 1\)$"),
+        (torch.ones(10, 5), r"are not all equal, got shape \(10, 5\), all equal$"),
+        (torch.ones(10, 1, 5), r"expected x of shape \(N, D\)"),
+    ],
+)
+def test_a_start_by_pca_needs_two_dimensions_and_points_that_differ(x, said):
+    with pytest.raises(ValueError, match=said):
         pca_start(x)
+
+
+def test_a_start_by_pca_of_points_on_a_line_is_a_line():
+    start = pca_start(torch.tensor([[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]]), scale=1.0)
+    centred = torch.tensor([-2.0, -1.0, 3.0])
+    expected = torch.stack([centred / centred.std(), torch.zeros(3)], 1)
+    torch.testing.assert_close(start, expected)
