@@ -34,7 +34,8 @@ def test_distances_are_scipys(images, dtype, tolerance):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_distances_are_never_negative_and_zero_to_oneself(dtype):
-    far = (1000 + 1e-3 * torch.randn(50, 3)).to(dtype)  # from 0
+    centre = torch.tensor([1000.0, -1000.0, 300.0])  # far from 0
+    far = (centre + 1e-3 * torch.randn(50, 3)).to(dtype)
     x = far.repeat(3, 1)
     d2 = squared_distances(x)
     assert (d2 >= 0).all() and (d2.diagonal() == 0).all()
@@ -70,8 +71,9 @@ def test_the_search_reaches_the_perplexity(images, wanted):
     found = perplexity(neighbour_probability(d2, sigma_for_perplexity(d2, wanted)))
     assert (found / wanted - 1).abs().max() < 1e-5
     single = squared_distances(images)
-    sigma = sigma_for_perplexity(single, wanted).double()
-    found = perplexity(neighbour_probability(single.double(), sigma))
+    sigma = sigma_for_perplexity(single, wanted)
+    assert sigma.dtype == single.dtype
+    found = perplexity(neighbour_probability(single.double(), sigma.double()))
     assert (found / wanted - 1).abs().max() < 1e-4
 
 
@@ -79,6 +81,37 @@ def test_the_search_does_not_depend_on_the_scale(images):
     d2 = squared_distances(images.double())
     small, large = sigma_for_perplexity(d2, 30.0), sigma_for_perplexity(1e6 * d2, 30.0)
     torch.testing.assert_close(large, 1e3 * small, rtol=1e-4, atol=0)
+
+
+def test_a_perplexity_just_within_reach_is_reached():
+    d2 = squared_distances(torch.randn(10, 3, dtype=torch.float64))
+    found = perplexity(neighbour_probability(d2, sigma_for_perplexity(d2, 8.9)))
+    assert (found / 8.9 - 1).abs().max() < 1e-5
+
+
+def simplex_and_a_pair():
+    """Six points as far from each other, but for rounding, and two that are nearer."""
+    rotation, _ = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64))
+    pair = torch.full((2, 6), 5.0, dtype=torch.float64)
+    pair[1, 0] += 0.1
+    return squared_distances(1000 * torch.cat([torch.eye(6).double() @ rotation, pair]))
+
+
+def test_as_many_equally_near_neighbours_as_wanted_are_no_duplicates():
+    d2 = simplex_and_a_pair()
+    found = perplexity(neighbour_probability(d2, sigma_for_perplexity(d2, 5.0)))
+    assert (found / 5 - 1).abs().max() < 1e-5
+
+
+def test_more_equally_near_neighbours_than_wanted_are_a_clear_error_wherever_they_are():
+    with pytest.raises(ValueError, match="got point [0-5] with 5 equally near ones"):
+        sigma_for_perplexity(simplex_and_a_pair(), 3.0)
+
+
+def test_two_points_are_neighbours():
+    d2 = squared_distances(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    assert d2.tolist() == [[0, 25], [25, 0]]
+    assert neighbour_probability(d2, 1.0).tolist() == [[0, 1], [1, 0]]
 
 
 def test_some_duplicates_do_no_harm(images):
@@ -95,7 +128,7 @@ def test_some_duplicates_do_no_harm(images):
         (
             torch.ones(10, 2),
             3.0,
-            "equally near ones, more than the perplexity 3: remove duplicates",
+            "with 9 equally near ones, more than the perplexity 3: remove duplicates",
         ),
         (
             torch.cat([torch.zeros(8, 2), torch.ones(8, 2)]),
@@ -163,5 +196,7 @@ def test_bad_arguments_are_clear_errors():
     for bad in (torch.randn(5, 1, 28, 28), torch.randn(1, 3), torch.ones(5, 2, dtype=torch.long)):
         with pytest.raises(ValueError, match=r"expected x of shape \(N, D\), floating point"):
             squared_distances(bad)
+    with pytest.raises(ValueError, match="expected floating-point numbers, got torch.int64"):
+        neighbour_probability(torch.ones(5, 5, dtype=torch.long), 1.0)
     with pytest.raises(ValueError, match="expected a square matrix"):
         neighbour_probability(torch.rand(4, 5), 1.0)

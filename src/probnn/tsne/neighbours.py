@@ -128,7 +128,7 @@ def sigma_for_perplexity(
     nearest = others.amin(1, keepdim=True)
     # even sigma -> 0 leaves all of the nearest equally likely
     alike = (others - nearest <= 1e-12 * exact.max()).sum(1)
-    if alike.max() > wanted or exact.max() == 0:
+    if alike.max() > wanted:
         i = int(alike.argmax())
         raise ValueError(
             f"expected points whose nearest neighbours differ, got point {i} with {int(alike[i])} "
