@@ -6,8 +6,8 @@ import pytest
 import torch
 from truths import LinearGaussian, two_peaks
 
-from probnn.densities import DiagonalGaussian, sample_bernoulli
-from probnn.inference import elbo, fit_posterior, quadrature
+from probnn.densities import DiagonalGaussian, log_normal, sample_bernoulli
+from probnn.inference import elbo, fit_posterior, log_joint, quadrature
 from probnn.models import BOTTOM, TOP, GaussianEncoder, half_loglik, mlp_encoder, mlp_generator
 
 
@@ -34,6 +34,29 @@ def test_equal_seeds_give_equal_results_and_the_global_stream_stays():
     assert torch.equal(first.mu, second.mu) and torch.equal(first.sigma, second.sigma)
     assert not torch.equal(first.mu, other.mu)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_it_begins_at_the_likeliest_of_many_draws_with_a_narrow_q():
+    model = LinearGaussian()
+    q = fit_posterior(model.loglik, model.x, steps=1, lr=0.0)
+    others = log_joint(model.loglik, model.x, torch.randn(1000, 1, 2, dtype=torch.float64))
+    assert (log_joint(model.loglik, model.x, q.mu) > others.quantile(0.99, 0)).all()
+    torch.testing.assert_close(q.sigma, torch.full_like(q.sigma, 0.1))
+
+
+def test_q_is_where_the_data_are_and_real_for_data_that_are_not(elsewhere):
+    def loglik(x, z):
+        return log_normal(x, z).sum(-1)
+
+    x = torch.ones(1, 2)
+    with elsewhere():
+        q = fit_posterior(loglik, x, steps=2)
+    assert q.mu.device == q.sigma.device == x.device and q.mu.dtype == x.dtype
+    close = (
+        fit_posterior(loglik, x.long(), steps=2, seed=1),
+        fit_posterior(loglik, x, steps=2, seed=1),
+    )
+    torch.testing.assert_close(*close)
 
 
 def test_it_covers_the_peak_that_the_start_is_near_to():

@@ -1,13 +1,16 @@
 """Where batches come from: lists, tensors cut into pieces, and DataLoaders, with workers, too."""
 
+import random
 import signal
 
+import numpy as np
 import pytest
 import torch
-from runs import DATA, Augmented, inspect
+from runs import DATA, Augmented, inspect, own_generator
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
+from probnn.training.batches import LoaderBatches
 
 
 class RandomItems(Dataset):
@@ -15,7 +18,7 @@ class RandomItems(Dataset):
         return 8
 
     def __getitem__(self, i):
-        return torch.rand(1)
+        return torch.tensor([torch.rand(()).item(), np.random.rand(), random.random()])
 
 
 def test_workers_draw_new_random_numbers_each_epoch_and_the_same_ones_when_resumed():
@@ -42,8 +45,61 @@ def test_workers_draw_new_random_numbers_each_epoch_and_the_same_ones_when_resum
         return seen
 
     alone = run(None)
-    assert len({x for batch in alone for x in batch}) == 16
+    assert len({x for batch in alone for x in batch}) == 3 * 16
     assert run(3) == alone
+
+
+class Workers(Dataset):
+    """Items that tell where they are drawn: in which worker, and whether it ignores interrupts."""
+
+    number = None
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return i, Workers.number, signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+class WorkersOfSeveralItems(Workers):
+    def __getitems__(self, keys):
+        return [("several", *self[key]) for key in keys]
+
+
+def set_number(worker):
+    Workers.number = worker
+
+
+@pytest.mark.parametrize("data, told", [(Workers(), ()), (WorkersOfSeveralItems(), ("several",))])
+def test_workers_are_those_of_the_loader_and_ignore_interrupts(data, told):
+    settings = dict(num_workers=2, worker_init_fn=set_number, collate_fn=tuple)
+    loader = DataLoader(data, batch_size=2, **settings)
+    seen = [batch for _, batch in enumerate_cycle(loader, shuffle=False, epochs=1)]
+    assert seen == [
+        ((*told, 0, 0, True), (*told, 1, 0, True)),
+        ((*told, 2, 1, True), (*told, 3, 1, True)),
+    ]
+
+
+def test_a_batch_sampler_may_be_a_plain_list():
+    loader = DataLoader(torch.arange(5), batch_sampler=[[4, 0], [2]])
+    seen = [x.tolist() for _, x in enumerate_cycle(loader, shuffle=False, epochs=1)]
+    assert seen == [[4, 0], [2]]
+
+
+def test_orders_are_drawn_on_the_cpu(elsewhere):
+    generator = torch.Generator().manual_seed(0)
+    with elsewhere():
+        for workers in (0, 2):
+            loader = DataLoader(DATA, batch_size=2, num_workers=workers)
+            assert len(LoaderBatches(loader).draw_order(generator)) == 4
+
+
+def test_a_position_without_the_state_of_the_loaders_generator_is_taken_up():
+    batches, position = enumerate_cycle(own_generator()), enumerate_cycle(list(DATA.split(2)))
+    state = {**position.state_dict(), "batch_num": 3, "data": len(DATA)}
+    batches.load_state_dict(state)
+    assert batches.batch_num == 3
 
 
 def test_a_shuffled_dataloader_is_cycled_not_indexed_and_keeps_its_pairs():
@@ -53,9 +109,11 @@ def test_a_shuffled_dataloader_is_cycled_not_indexed_and_keeps_its_pairs():
     assert sorted(torch.cat([x for x, _ in seen]).tolist()) == list(range(10))
 
 
-def test_a_tuple_of_tensors_is_cut_alike():
-    pair = torch.arange(5), torch.arange(5) * 2
+@pytest.mark.parametrize("kind", [lambda *tensors: tensors, TensorDataset])
+def test_tensors_that_go_together_are_cut_alike(kind):
+    pair = kind(torch.arange(5), torch.arange(5) * 2)
     seen = [batch for _, batch in enumerate_cycle(pair, batch_size=2, epochs=1)]
+    assert [len(x) for x, _ in seen] == [2, 2, 1]
     assert all(torch.equal(2 * x, y) for x, y in seen)
 
 

@@ -8,7 +8,15 @@ from contextlib import contextmanager
 import pytest
 from runs import STEPS, Run, uninterrupted
 
-from probnn.training import CheckpointError, Interrupted, enumerate_cycle, load, resume
+from probnn.training import (
+    CheckpointError,
+    Interrupted,
+    TrainingFile,
+    enumerate_cycle,
+    load,
+    resume,
+)
+from probnn.training.claims import release
 
 resource = pytest.importorskip("resource", reason="limits of file sizes are Unix's")
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -142,6 +150,19 @@ def test_a_part_that_cannot_be_kept_is_an_error_at_once(tmp_path):
     with pytest.raises(CheckpointError, match=r"got history\[0\] of type object"):
         for _ in batches:
             history.append(object())
+
+
+def test_it_tells_whether_it_was_written(tmp_path, monkeypatch):
+    batches = enumerate_cycle([1, 2], epochs=1)
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)  # 0 seconds later is late enough
+    due, early = (TrainingFile(tmp_path / "x.pt", {}, every) for every in (0.0, 1.0))
+    due.write(batches), early.write(batches)
+    (tmp_path / "x.pt").unlink()
+    assert due.write_if_due(batches) and (tmp_path / "x.pt").exists()
+    assert not early.write_if_due(batches)
+    with no_atomic_rename(tmp_path):
+        assert not due.write_if_due(batches)
+    release(tmp_path / "x.pt")
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from torch import nn, optim
 from probnn.inference import fit_posterior
 from probnn.models import mlp_generator
 from probnn.training import Interruptable, Interrupted, enumerate_cycle, resume
-from probnn.training.optimizers import take_up
+from probnn.training.optimizers import keep_the_same_moments, take_up
 from probnn.tsne import MomentumWithGains
 
 KINDS = {
@@ -506,3 +506,20 @@ def test_an_optimiser_is_not_replaced_by_one_of_other_parameters():
 )
 def test_an_optimiser_does_not_take_up_what_does_not_fit(earlier):
     assert take_up(optim.Adam([torch.ones(1)]), earlier) == "the new Adam starts afresh"
+
+
+@pytest.mark.parametrize(
+    "kind, setting",
+    [
+        (optim.Adam, {"amsgrad": True}),
+        (optim.Adam, {"capturable": True}),
+        (optim.Adam, {"fused": True}),
+        (optim.RMSprop, {"centered": True}),
+        (optim.RMSprop, {"momentum": 0.9}),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else next(iter(value)),
+)
+def test_what_moments_are_kept_depends_on_the_settings(kind, setting):
+    weight = nn.Parameter(torch.ones(1))
+    assert keep_the_same_moments(kind([weight]), kind([weight], lr=0.5))
+    assert not keep_the_same_moments(kind([weight]), kind([weight], **setting))

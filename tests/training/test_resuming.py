@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -10,6 +11,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from runs import SOURCES, STEPS, Run, inspect, new_adam, uninterrupted
 from torch import nn, optim
 
@@ -23,6 +25,7 @@ from probnn.training import (
     ship,
     stored,
 )
+from probnn.training.claims import release
 
 
 @pytest.mark.parametrize("step", range(STEPS))
@@ -197,6 +200,12 @@ def test_processes_killed_at_any_moment_lose_nothing_and_change_nothing(processe
         assert torch.equal(a, b)
 
 
+REMEDY = (
+    r"\. Name another file for another model; or move this one away, or pass fresh=True, to start "
+    "over$"
+)
+
+
 def trained(path, width=1, epochs=2, stop_after=None, **options):
     model, history = nn.Linear(1, width), []
     batches = enumerate_cycle([torch.ones(1, 1)] * 3, epochs=epochs)
@@ -217,7 +226,8 @@ def trained(path, width=1, epochs=2, stop_after=None, **options):
 def test_a_checkpoint_of_another_model_is_a_clear_error_and_stays(tmp_path):
     trained(tmp_path / "x.pt")
     before = (tmp_path / "in-progress/x.pt").read_bytes()
-    with pytest.raises(CheckpointError, match="its model does not fit .*size mismatch.*fresh=True"):
+    said = f"its model does not fit .*size mismatch.*{REMEDY}"
+    with pytest.raises(CheckpointError, match=said):
         trained(tmp_path / "x.pt", width=2)
     assert (tmp_path / "in-progress/x.pt").read_bytes() == before
 
@@ -235,9 +245,46 @@ def test_a_checkpoint_that_does_not_fit_leaves_model_and_cycle_as_they_were(tmp_
     assert said == "starts at epoch 0"
 
 
+def test_of_a_checkpoint_that_fits_nowhere_the_model_is_told_and_not_the_position(tmp_path):
+    trained(tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match="its model does not fit"):
+        resume(tmp_path / "x.pt", batches=enumerate_cycle([1, 2]), model=nn.Linear(1, 2))
+
+
+def test_a_training_that_another_process_trains_is_not_loaded(tmp_path):
+    trained(tmp_path / "x.pt", stop_after=2)
+    release(tmp_path / "in-progress/x.pt")
+    lock = FileLock(tmp_path / "in-progress/x.pt.elsewhere-7.lock")
+    model, batches = nn.Linear(1, 1), enumerate_cycle([torch.ones(1, 1)] * 3)
+    before = model.weight.clone()
+    with lock:
+        said = (
+            f"{tmp_path / 'x.pt'}: process 7 on elsewhere trains into this file at the moment. "
+            "Close that one, or name another file, or start over here with a new model and cycle "
+            "and fresh=True"
+        )
+        with pytest.raises(CheckpointError, match=f"^{re.escape(said)}$"):
+            resume(tmp_path / "x.pt", batches=batches, model=model)
+        assert torch.equal(model.weight, before) and batches.steps == 0
+        said = str(resume(tmp_path / "x.pt", batches=batches, model=model, fresh=True))
+    assert said == "starts at epoch 0 (process 7 on elsewhere goes on in x.elsewhere-7.pt)"
+
+
+def test_a_training_that_began_without_a_file_or_a_part_is_kept_with_them_from_now_on(tmp_path):
+    batches, history, notes = enumerate_cycle([1, 2, 3], epochs=1), [1.5], ["new"]
+    next(batches)
+    said = str(resume(tmp_path / "x.pt", batches=batches, history=history))
+    assert said == "goes on at epoch 0, batch 1"
+    resume(tmp_path / "x.pt", batches=batches, history=history, notes=notes)
+    batches.write()
+    parts = load(tmp_path / "x.pt")
+    assert parts["history"] == [1.5] and parts["notes"] == ["new"]
+
+
 def test_a_checkpoint_without_a_part_that_is_asked_for_is_a_clear_error(tmp_path):
     trained(tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match="expected .*net.* in it, got .*model"):
+    said = rf"expected batches, net in it, got batches, model, optimizer, history{REMEDY}"
+    with pytest.raises(CheckpointError, match=said):
         resume(tmp_path / "x.pt", batches=enumerate_cycle([1] * 3, epochs=2), net=nn.Linear(1, 1))
 
 
@@ -286,6 +333,15 @@ def test_what_is_shipped_holds_the_finished_model_and_nothing_to_train_with(tmp_
     said, loaded, history = trained("course/x.pt")
     assert said == "finished after 2 epochs, from course/x.pt, shipped"
     assert torch.equal(loaded.weight, model.weight) and len(history) == 6
+    assert not (tmp_path / "shipped/course/in-progress/x.pt").exists()  # nothing new to keep
+
+
+def test_a_training_without_an_optimiser_is_shipped(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBNN_CHECKPOINTS", str(tmp_path))
+    batches = enumerate_cycle([1, 2], epochs=1)
+    resume("x.pt", batches=batches, history=[])
+    list(batches)
+    assert sorted(load(ship("x.pt", tmp_path))) == ["batches", "history"]
 
 
 def test_a_shipped_model_goes_on_when_epochs_are_raised_and_says_that_it_is_not_exact(

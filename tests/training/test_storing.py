@@ -26,7 +26,7 @@ def test_the_order_and_the_types_of_the_names_of_what_made_it_do_not_matter(tmp_
     assert found["k"].item() == 0
 
 
-def test_that_a_result_is_not_kept_is_told_of_the_line_that_asked_for_it(tmp_path):
+def test_a_warning_points_to_the_line_that_asked(tmp_path):
     with pytest.warns(UserWarning, match="^The result is not kept: ") as told:
         stored(tmp_path / "x.pt", lambda: {"model": object()})
     assert told[0].filename == __file__
