@@ -8,7 +8,7 @@ from scipy.integrate import dblquad
 from torch import distributions as td
 from truths import WIDTH, LinearGaussian, independent, log_joint_of_peaks, two_peaks
 
-from probnn.densities import DiagonalGaussian, log_bernoulli
+from probnn.densities import DiagonalGaussian, log_bernoulli, log_normal
 from probnn.inference import log_joint, log_marginal, log_marginal_quadrature, quadrature
 from probnn.models import mlp_generator
 
@@ -93,10 +93,46 @@ def test_leaving_out_negligible_squares_changes_nothing_for_an_image_generator()
     close(log_marginal_quadrature(generator.loglik, x, spacing=1 / 16), plain, atol=1e-6)
 
 
+def uniform(x, z):
+    return torch.zeros(*z.shape[:-2], len(x), dtype=z.dtype)
+
+
+def test_the_integral_ends_at_the_limit():
+    x = torch.zeros(1, 1, dtype=torch.float64)
+    inside = 2 * math.log(math.erf(1 / math.sqrt(2)))  # of the prior, one standard deviation wide
+    assert log_marginal_quadrature(uniform, x, limit=1.0).item() == pytest.approx(inside, abs=1e-3)
+
+
+def test_the_limit_is_eight_standard_deviations_by_default():
+    x = torch.zeros(1, 1, dtype=torch.float64)
+
+    def far(x, z):
+        return torch.where(z[..., 0] > 8, 100.0, 0.0) + uniform(x, z)
+
+    assert log_marginal_quadrature(far, x).item() == pytest.approx(0, abs=1e-6)
+    assert quadrature(far, x, None).log_marginal.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_widest_spacing_is_exact_where_the_posterior_is_wider():
+    model = LinearGaussian()
+    exact = model.log_marginal()
+    close(log_marginal_quadrature(model.loglik, model.x, spacing=0.125), exact, atol=1e-6)
+
+
+def test_the_integrals_are_where_the_images_are(elsewhere):
+    x = torch.zeros(1, 2)
+    q = DiagonalGaussian(x, torch.full((1, 2), 0.5))
+    with elsewhere():
+        result = quadrature(lambda x, z: log_normal(x, z).sum(-1), x, q, spacing=0.125)
+    assert all(value.device == x.device and value.dtype == x.dtype for value in result)
+
+
 def test_bad_arguments_are_clear_errors():
     model = LinearGaussian()
     with pytest.raises(ValueError, match="spacing above 0 and at most 0.125, got 0.2"):
         log_marginal_quadrature(model.loglik, model.x, spacing=0.2)
+    with pytest.raises(ValueError, match="spacing above 0 and at most 0.125, got 0"):
+        log_marginal_quadrature(model.loglik, model.x, spacing=0.0)
     with pytest.raises(ValueError, match="one q per image, got x of shape"):
         quadrature(model.loglik, model.x[:3], model.posterior())
     mu, sigma = model.posterior()

@@ -110,6 +110,33 @@ def test_streaming_decodes_a_bounded_number_of_images_at_a_time(model):
 
     log_marginal(loglik, model.x, model.posterior(), samples=10_000, max_rows=1000)
     assert max(rows) <= 1000 and sum(rows) == 50_000
+    rows.clear()
+    log_marginal(loglik, model.x, model.posterior(), samples=3, max_rows=1)
+    assert rows == [5, 5, 5]  # one sample of every image, at least
+    rows.clear()
+    one = DiagonalGaussian(*(values[:1] for values in model.posterior()))
+    log_marginal(loglik, model.x[:1], one, samples=2000)
+    assert rows == [1000, 1000]
+
+
+def test_images_of_very_different_likelihoods_do_not_disturb_each_other(model):
+    x = torch.cat([model.x, model.x + 1000])  # e^-1,000,000 less likely: no float64
+    q = DiagonalGaussian(*(values.repeat(2, 1) for values in model.posterior()))
+    torch.manual_seed(1)
+    together = log_marginal(model.loglik, x, q, max_rows=1000)
+    assert together.estimate.isfinite().all()
+    torch.testing.assert_close(together.estimate[:5], model.log_marginal())
+
+
+def test_one_sample_is_drawn_by_default_and_a_hundred_for_the_likelihood(model):
+    q = model.posterior()
+    assert log_weights(model.loglik, model.x, q).shape == (1, 5)
+    torch.manual_seed(1)
+    bound = elbo(model.loglik, model.x, q)
+    torch.manual_seed(1)
+    assert torch.equal(bound, elbo(model.loglik, model.x, q, 1))
+    count = log_marginal(model.loglik, model.x, q).effective_samples
+    torch.testing.assert_close(count, torch.full_like(count, 100.0))
 
 
 def test_weights_far_below_the_smallest_float_do_not_underflow():

@@ -33,6 +33,8 @@ def test_equal_seeds_give_equal_results_and_the_global_stream_stays():
     )
     assert torch.equal(first.mu, second.mu) and torch.equal(first.sigma, second.sigma)
     assert not torch.equal(first.mu, other.mu)
+    default, zero = (fit_posterior(model.loglik, model.x, steps=2, **s) for s in ({}, {"seed": 0}))
+    assert torch.equal(default.mu, zero.mu)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -95,9 +97,22 @@ def test_its_steps_shrink_linearly_to_nothing():
     def loglik(x, z):
         return steep * z.sum(-1)
 
-    q = fit_posterior(loglik, torch.zeros(1, 1), d=1, steps=10, lr=0.1, start=start)
-    expected = 0.1 * sum(1 - step / 10 for step in range(10))
-    assert q.mu.item() == pytest.approx(expected, abs=1e-4)
+    for settings, (lr, steps) in (({"lr": 0.1, "steps": 10}, (0.1, 10)), ({}, (0.05, 300))):
+        q = fit_posterior(loglik, torch.zeros(1, 1), d=1, start=start, **settings)
+        expected = lr * sum(1 - step / steps for step in range(steps))
+        assert q.mu.item() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("settings, number", [({}, 10), ({"samples": 1}, 1)])
+def test_each_step_draws_the_number_of_samples_that_is_asked_for(settings, number):
+    model, drawn = LinearGaussian(), []
+
+    def loglik(x, z):
+        drawn.append(len(z))
+        return model.loglik(x, z)
+
+    fit_posterior(loglik, model.x, steps=3, start=model.posterior(), **settings)
+    assert drawn == [number] * 3
 
 
 @pytest.mark.slow
@@ -119,12 +134,15 @@ def test_a_fitted_q_beats_any_other_in_the_elbo():
     [
         ({"samples": 0}, "samples >= 1 and steps >= 1, got 0"),
         ({"steps": 0}, "and 0"),
-        ({"d": 3, "start": True}, r"start of shape \(5, 3\)"),
+        ({"d": 3, "start": LinearGaussian().posterior()}, r"start of shape \(5, 3\)"),
+        (
+            {"start": DiagonalGaussian(torch.zeros(5, 2), torch.ones(2))},
+            r"start of shape \(5, 2\), one q per image, got mu \(5, 2\) and sigma \(2,\)",
+        ),
     ],
 )
 def test_bad_arguments_are_clear_errors(bad, said):
     model = LinearGaussian()
-    bad = {**bad, "start": model.posterior()} if "start" in bad else bad
     with pytest.raises(ValueError, match=said):
         fit_posterior(model.loglik, model.x, **bad)
 

@@ -193,10 +193,7 @@ def log_marginal(
         total_log += log_w.sum(0)
         top = new_top
     effective = total**2 / total_squares
-    if samples > 1:
-        spread = ((samples / effective - 1).clamp(min=0) / (samples - 1)).sqrt()
-    else:
-        spread = torch.full_like(top, math.nan)
+    spread = ((samples / effective - 1).clamp(min=0) / (samples - 1)).sqrt()  # one sample: 0/0
     return MonteCarlo(top + total.log() - math.log(samples), spread, effective, total_log / samples)
 
 

@@ -67,7 +67,7 @@ def fit_posterior(
     if start is not None and (start.mu.shape != (len(x), d) or start.sigma.shape != (len(x), d)):
         raise ValueError(
             f"expected a start of shape ({len(x)}, {d}), one q per image, "
-            f"got {tuple(start.mu.shape)}"
+            f"got mu {tuple(start.mu.shape)} and sigma {tuple(start.sigma.shape)}"
         )
     with preserved_random_state(), torch.enable_grad():
         torch.manual_seed(seed)
