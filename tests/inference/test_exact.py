@@ -26,7 +26,9 @@ def test_kl_from_the_exact_posterior_is_the_closed_form():
     model = LinearGaussian()
     q = model.rough_posterior()
     exact = td.kl_divergence(independent(q), independent(model.posterior()))
-    close(quadrature(model.loglik, model.x, q).kl, exact, atol=1e-8)
+    result = quadrature(model.loglik, model.x, q)
+    close(result.kl, exact, atol=1e-8)
+    close(result.log_marginal, model.log_marginal(), atol=1e-8)
     assert quadrature(model.loglik, model.x, model.posterior()).kl.abs().max() < 1e-8
 
 
@@ -110,7 +112,8 @@ def test_the_limit_is_eight_standard_deviations_by_default():
         return torch.where(z[..., 0] > 8, 100.0, 0.0) + uniform(x, z)
 
     assert log_marginal_quadrature(far, x).item() == pytest.approx(0, abs=1e-6)
-    assert quadrature(far, x, None).log_marginal.item() == pytest.approx(0, abs=1e-6)
+    without_q = quadrature(far, x, None)
+    assert without_q.log_marginal.item() == pytest.approx(0, abs=1e-6) and without_q.kl.isnan()
 
 
 def test_the_widest_spacing_is_exact_where_the_posterior_is_wider():
@@ -139,3 +142,16 @@ def test_bad_arguments_are_clear_errors():
     for bad in (DiagonalGaussian(mu + 7, sigma), DiagonalGaussian(mu, sigma / 100)):
         with pytest.raises(ValueError, match="every q to integrate to 1 on the grid, got"):
             quadrature(model.loglik, model.x, bad)
+
+
+@pytest.mark.parametrize(
+    "mu, sigma, mass",
+    [(9.0, 0.5, "0.0005"), (1 / 64, 0.0098, "1.6")],
+    ids=["outside", "on a point of the grid"],
+)
+def test_one_q_that_the_grid_does_not_hold_is_found_among_others(mu, sigma, mass):
+    x, good = torch.zeros(3, 1, dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64)
+    bad = DiagonalGaussian(torch.full_like(good, mu), torch.full_like(good, sigma))
+    q = DiagonalGaussian(torch.cat([good, bad.mu, good]), torch.cat([good, bad.sigma, good]))
+    with pytest.raises(ValueError, match=rf"got {mass}\d* for mu \[{mu}, {mu}\]"):
+        quadrature(uniform, x, q)
