@@ -105,6 +105,17 @@ def test_the_integral_ends_at_the_limit():
     assert log_marginal_quadrature(uniform, x, limit=1.0).item() == pytest.approx(inside, abs=1e-3)
 
 
+def test_images_of_very_different_likelihoods_do_not_disturb_each_other():
+    x = torch.tensor([[0.0], [-100.0]], dtype=torch.float64)
+    close(log_marginal_quadrature(lambda x, z: uniform(x, z) + x[:, 0], x), x[:, 0], atol=1e-6)
+
+
+def test_images_in_whole_numbers_are_integrated_as_well():
+    x = torch.tensor([[0], [-3]])
+    found = log_marginal_quadrature(lambda x, z: uniform(x, z) + x[:, 0], x, spacing=0.125)
+    close(found, x[:, 0].float(), atol=1e-4)
+
+
 def test_the_limit_is_eight_standard_deviations_by_default():
     x = torch.zeros(1, 1, dtype=torch.float64)
 
