@@ -1,5 +1,7 @@
 """The image models against the coursework's own classes, and their shapes, stability and errors."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -86,6 +88,10 @@ def test_the_courseworks_weights_give_the_courseworks_likelihood(pair):
         ours.f.loglik(IMAGES, z), theirs.f.loglik(IMAGES, z), rtol=1e-4, atol=0
     )
     torch.testing.assert_close(ours.f(z), theirs.f(z))
+
+
+def test_the_default_is_the_courseworks_dimension():
+    BernoulliImageGenerator().load_state_dict(CourseworkGenerator().state_dict(), strict=True)
 
 
 @torch.no_grad()
@@ -205,6 +211,8 @@ def test_the_fully_connected_model_is_that_of_the_pytorch_example():
     loss = theirs.loss(IMAGES)
     torch.manual_seed(1)
     torch.testing.assert_close(-ours.loglik_lb(IMAGES), loss, rtol=1e-5, atol=0)
+    z = torch.randn(6, 20)
+    torch.testing.assert_close(ours.f.f(z), ours.f(z))  # its network gives images
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (6, 28, 28), (6, 3, 28, 28), (6, 784)])
@@ -217,6 +225,21 @@ def test_images_of_another_shape_are_a_clear_error(shape):
         model.f.loglik(torch.zeros(shape), torch.zeros(6, 4))
 
 
+@torch.no_grad()
+def test_codes_shared_by_all_images_may_have_any_leading_axes(pair):
+    model, _ = pair
+    z = torch.randn(3, 1, 1, model.d)
+    expected = model.f.loglik(IMAGES, z.expand(3, 1, 6, model.d))
+    torch.testing.assert_close(model.f.loglik(IMAGES, z), expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 4), (6, 5, 4)])
+def test_codes_that_are_not_one_for_each_image_are_a_clear_error(shape):
+    said = r"z of shape \(..., 6, d\) or \(..., 1, d\) for 6 images, got "
+    with pytest.raises(ValueError, match=said + re.escape(str(shape))):
+        BernoulliImageGenerator(d=4).loglik(IMAGES, torch.zeros(shape))
+
+
 def test_codes_of_another_dimension_are_a_clear_error():
     with pytest.raises(ValueError, match=r"z of shape \(..., 4\), got \(6, 5\)"):
         BernoulliImageGenerator(d=4)(torch.zeros(6, 5))
@@ -225,7 +248,7 @@ def test_codes_of_another_dimension_are_a_clear_error():
 @pytest.mark.parametrize(
     "f, ending",
     [
-        (nn.Sequential(nn.Linear(4, 784), nn.Unflatten(1, (1, 28, 28))), "Unflatten"),
+        (nn.Sequential(nn.Linear(4, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))), "Unflatten"),
         (nn.Sequential(), "Sequential"),
         (nn.Linear(4, 784), "Linear"),
         (nn.Sigmoid(), "Sigmoid"),
