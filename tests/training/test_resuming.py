@@ -270,6 +270,14 @@ def test_a_training_that_another_process_trains_is_not_loaded(tmp_path):
     assert said == "starts at epoch 0 (process 7 on elsewhere goes on in x.elsewhere-7.pt)"
 
 
+def test_a_file_that_another_process_has_begun_to_train_into_is_refused(tmp_path):
+    (tmp_path / "in-progress").mkdir()
+    batches = enumerate_cycle([1, 2])
+    with FileLock(tmp_path / "in-progress/x.pt.elsewhere-7.lock"):
+        with pytest.raises(CheckpointError, match=r"/x\.pt: process 7 on elsewhere trains into"):
+            resume(tmp_path / "x.pt", batches=batches, history=[])
+
+
 def test_a_training_that_began_without_a_file_or_a_part_is_kept_with_them_from_now_on(tmp_path):
     batches, history, notes = enumerate_cycle([1, 2, 3], epochs=1), [1.5], ["new"]
     next(batches)
