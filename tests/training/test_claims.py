@@ -242,6 +242,14 @@ def test_a_process_may_claim_a_file_twice(tmp_path):
     release(tmp_path / "c.pt")
 
 
+def test_a_claim_is_not_given_up_for_a_moment_when_it_is_made_again(tmp_path, monkeypatch):
+    claim(tmp_path / "c.pt")
+    with monkeypatch.context() as patch:
+        patch.setattr(FileLock, "release", lambda *_, **__: pytest.fail("given up"))
+        assert claim(tmp_path / "c.pt") == ""
+    release(tmp_path / "c.pt")
+
+
 def test_who_writes_without_a_claim_makes_one(tmp_path):
     assert own_place(tmp_path / "c.pt") == tmp_path / "c.pt"
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import socket
 import time
 from contextlib import contextmanager
 
 import pytest
+from filelock import FileLock
 from runs import STEPS, Run, uninterrupted
 
 from probnn.training import (
@@ -91,7 +93,8 @@ def test_training_goes_on_says_so_once_and_is_saved_when_the_cause_is_gone(cause
         steps(run, 3)
         said = capsys.readouterr().out.splitlines()
         assert len(said) == 1
-        assert said[0].startswith("NOT saved for now; training goes on: ")
+        path = tmp_path / "in-progress/run.pt"
+        assert said[0].startswith(f"NOT saved for now; training goes on: {path}: cannot be written")
         assert "What was there before is intact." in said[0]
     assert len(load(tmp_path / "run.pt")["history"]) == 1
     steps(run, 1)
@@ -162,6 +165,25 @@ def test_it_tells_whether_it_was_written(tmp_path, monkeypatch):
     assert not early.write_if_due(batches)
     with no_atomic_rename(tmp_path):
         assert not due.write_if_due(batches)
+    release(tmp_path / "x.pt")
+
+
+def test_a_training_whose_file_another_process_has_goes_on_beside_it_and_says_so_once(
+    tmp_path, capsys
+):
+    history, batches = [], enumerate_cycle([1, 2], epochs=1)
+    file = TrainingFile(tmp_path / "x.pt", {"history": history})
+    with FileLock(tmp_path / "x.pt.elsewhere-7.lock"):
+        for value in (1, 2):
+            history.append(value)
+            file.write(batches)
+    beside = f"x.{socket.gethostname()}-{os.getpid()}.pt"
+    said = f"another process trains into x.pt: this training goes on in {beside}\n"
+    assert capsys.readouterr().out == said
+    assert load(tmp_path / beside)["history"] == [1, 2] and not (tmp_path / "x.pt").exists()
+    release(tmp_path / "x.pt")
+    file.write(batches)
+    assert capsys.readouterr().out == "" and (tmp_path / "x.pt").exists()
     release(tmp_path / "x.pt")
 
 
