@@ -23,6 +23,13 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert parts["stages"][1].tolist() == [1, 1]
 
 
+def test_a_file_says_what_it_is_and_which_torch_wrote_it(tmp_path):
+    save(tmp_path / "x.pt", history=[1])
+    content = torch.load(tmp_path / "x.pt", weights_only=True)
+    expected = {"probnn checkpoint": 1, "torch": torch.__version__, "parts": {"history": [1]}}
+    assert content == expected
+
+
 def test_what_could_not_be_loaded_again_is_refused_when_saving(tmp_path):
     save(tmp_path / "x.pt", history=[1])
     with pytest.raises(CheckpointError, match=r"got history\[1\]\['model'\] of type Linear"):
@@ -83,9 +90,23 @@ def test_a_truncated_file_is_a_clear_error(tmp_path, keep):
         load(tmp_path / "x.pt")
 
 
+def test_an_error_without_a_text_is_told_by_its_name(tmp_path, monkeypatch):
+    save(tmp_path / "x.pt", history=[1])
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(CheckpointError, match=rf"{NOT_SAFE} \(MemoryError\)\. Move it away$"):
+        load(tmp_path / "x.pt")
+
+
 def test_foreign_and_missing_files_are_clear_errors(tmp_path):
     torch.save(nn.Linear(1, 1).state_dict(), tmp_path / "foreign.pt")
-    said = "foreign.pt: expected a checkpoint of probnn, got another kind of file"
+    said = (
+        r"foreign.pt: expected a checkpoint of probnn, got another kind of file\. "
+        "Move it away, or name another file$"
+    )
     with pytest.raises(CheckpointError, match=said):
         load(tmp_path / "foreign.pt")
     with pytest.raises(FileNotFoundError, match="got no file"):

@@ -97,6 +97,18 @@ def test_resume_says_that_a_new_optimiser_takes_up_the_state_of_the_one_before(t
     assert str(resume(tmp_path / "run.pt", **run.parts())) == said
 
 
+def test_resume_says_two_things_in_one_line(tmp_path):
+    run = Run("list")
+    resume(tmp_path / "run.pt", **run.parts())
+    with pytest.raises(Interrupted):
+        run.train(interrupt_at=3)
+    run.optimizer = new_adam(run.model.parameters())
+    assert str(resume(tmp_path / "run.pt", fresh=True, **run.parts())) == (
+        "goes on at epoch 0, batch 3 (fresh=True is for a new model and cycle: run the cell that "
+        "makes them first; the new Adam takes up the moments of the one before it)"
+    )
+
+
 def test_resume_has_no_more_to_say_of_an_optimiser_that_is_still_the_same(tmp_path):
     run = Run("list")
     resume(tmp_path / "run.pt", **run.parts())
