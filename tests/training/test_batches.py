@@ -93,6 +93,9 @@ def test_orders_are_drawn_on_the_cpu(elsewhere):
         for workers in (0, 2):
             loader = DataLoader(DATA, batch_size=2, num_workers=workers)
             assert len(LoaderBatches(loader).draw_order(generator)) == 4
+        for shuffle in (False, True):
+            cycle = enumerate_cycle(["a", "b"], shuffle, epochs=1, seed=0)
+            assert sorted(x for _, x in cycle) == ["a", "b"]
 
 
 def test_a_position_without_the_state_of_the_loaders_generator_is_taken_up():
@@ -138,6 +141,7 @@ class Endless(IterableDataset):
         (dict(g=torch.zeros(3), batch_size=0), "batch_size >= 1, got 0"),
         (dict(g=DataLoader(DATA, batch_size=2), batch_size=2), "without batch_size="),
         (dict(g={0: "a"}), "got dict"),
+        (dict(g={"a"}), "got set"),
         (dict(g=DataLoader(DATA, batch_size=None)), "DataLoader with a batch_size"),
     ],
 )

@@ -88,7 +88,7 @@ def test_the_previous_signal_handler_comes_back():
 
 
 def test_an_interrupt_in_the_last_step_still_keeps_queued_cells_from_running():
-    with pytest.raises(Interrupted, match="end of the loop"):
+    with pytest.raises(Interrupted, match=r"^Interrupted at the end of the loop\.$"):
         with Interruptable() as check_interrupted:
             for _ in enumerate_cycle([1], epochs=1):
                 check_interrupted()
@@ -186,7 +186,7 @@ def test_an_interrupt_gives_nothing_back_of_an_inner_loop_that_has_ended():
                     if (x, y) == (1, "b"):
                         signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(Interrupted, match="before epoch 0, batch 1"):
+    with pytest.raises(Interrupted, match=r"^Interrupted before epoch 0, batch 1\. Run this"):
         cell()
     cell()
     assert seen == [1, "a", "b", 2, "a", "b", 3, "a", "b"]
@@ -213,3 +213,14 @@ def test_an_interrupt_that_cannot_be_saved_still_interrupts_and_says_so(tmp_path
             signal.raise_signal(signal.SIGINT)
             check_interrupted()
     assert next(batches)[1] == 1
+
+
+def test_of_two_cycles_that_are_drawn_from_together_the_first_ones_place_is_told():
+    first, second = enumerate_cycle([1, 2, 3], seed=0), enumerate_cycle([1, 2], seed=0)
+    next(first)
+    said = r"^Interrupted before epoch 0, batch 1\. Run this cell again to go on from there\.$"
+    with pytest.raises(Interrupted, match=said), Interruptable() as check_interrupted:
+        next(first), next(second)
+        signal.raise_signal(signal.SIGINT)
+        check_interrupted()
+    assert (first.batch_num, second.batch_num) == (1, 0)

@@ -485,6 +485,22 @@ def test_the_moments_of_the_later_of_two_that_step_in_turn_are_taken_up():
     assert int(optimizer.state[weight]["step"]) == 2
 
 
+def test_optimisers_that_are_gone_when_the_loop_is_left_at_their_batch_are_all_taken_up():
+    weights = [nn.Parameter(torch.ones(1)) for _ in range(3)]
+    cycle, steps = enumerate_cycle([1] * 2, epochs=1), []
+    for _ in range(2):
+        for _ in cycle:
+            for weight in weights:
+                weight.grad = torch.ones(1)
+                optimizer = optim.Adam([weight])
+                optimizer.step()
+                steps.append(int(optimizer.state[weight]["step"]))
+                del optimizer
+            gc.collect()
+            break
+    assert steps == [1, 1, 1, 2, 2, 2]
+
+
 def test_an_optimiser_is_not_replaced_by_one_of_other_parameters():
     weights = [nn.Parameter(torch.ones(1)) for _ in range(2)]
     cycle, kept = enumerate_cycle([1] * 3, epochs=1), [optim.Adam([weight]) for weight in weights]

@@ -316,6 +316,16 @@ def test_fresh_starts_over(tmp_path):
     assert said == "starts at epoch 0" and len(history) == 6
 
 
+def test_a_finished_training_whose_cell_is_run_again_is_not_written_again(tmp_path):
+    batches, file = enumerate_cycle([1, 2], epochs=1), tmp_path / "in-progress/x.pt"
+    for _ in range(2):
+        resume(tmp_path / "x.pt", batches=batches, history=[])
+        list(batches)
+        os.utime(file, (0, 0))
+    list(batches)
+    assert file.stat().st_mtime == 0
+
+
 def test_fresh_says_so_when_it_comes_too_late(tmp_path):
     batches = enumerate_cycle([1], epochs=1)
     resume(tmp_path / "x.pt", batches=batches, history=[])
