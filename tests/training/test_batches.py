@@ -87,6 +87,16 @@ def test_a_batch_sampler_may_be_a_plain_list():
     assert seen == [[4, 0], [2]]
 
 
+def test_a_loader_with_fewer_batches_than_it_says_is_a_clear_error():
+    class Short(list):
+        def __len__(self):
+            return 3
+
+    loader = DataLoader(torch.arange(5), batch_sampler=Short([[0, 1], [2, 3]]))
+    with pytest.raises(ValueError, match="expected 3 batches in an epoch, got 2"):
+        list(enumerate_cycle(loader, shuffle=False, epochs=1))
+
+
 def test_orders_are_drawn_on_the_cpu(elsewhere):
     generator = torch.Generator().manual_seed(0)
     with elsewhere():
