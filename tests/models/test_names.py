@@ -82,6 +82,7 @@ def test_padding_counts_for_nothing():
     x, z = encode_names(NAMES), torch.randn(5, len(NAMES), 3)
     wider = nn.functional.pad(x, (0, 4), value=END)
     assert torch.allclose(model.f.loglik(wider, z), model.f.loglik(x, z), atol=1e-5)
+    assert model.f.log_letters(wider, z).shape == (5, *wider.shape)
     for wide, narrow in zip(model(wider), model(x), strict=True):
         assert torch.allclose(wide, narrow, atol=1e-6)
     alone = [model.f.loglik(encode_names([name]), z[:, [i]]) for i, name in enumerate(NAMES)]
