@@ -168,6 +168,16 @@ def test_what_cannot_be_told_of_a_process_on_another_computer_is_said(tmp_path):
     release(tmp_path / "c.pt")
 
 
+def test_of_several_processes_on_other_computers_each_is_told(tmp_path):
+    for owner in ("node-1", "other-2"):
+        left_by(tmp_path, owner)
+    assert sorted(claim(tmp_path / "c.pt").split("; ")) == [
+        "process 1 on node, if it still runs, goes on in c.node-1.pt",
+        "process 2 on other, if it still runs, goes on in c.other-2.pt",
+    ]
+    release(tmp_path / "c.pt")
+
+
 @pytest.fixture
 def living(tmp_path):
     """Who trains into the file at the moment, by another lock of this process."""

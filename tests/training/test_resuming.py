@@ -257,10 +257,13 @@ def test_a_checkpoint_that_does_not_fit_leaves_model_and_cycle_as_they_were(tmp_
     assert said == "starts at epoch 0"
 
 
-def test_of_a_checkpoint_that_fits_nowhere_the_model_is_told_and_not_the_position(tmp_path):
-    trained(tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match="its model does not fit"):
-        resume(tmp_path / "x.pt", batches=enumerate_cycle([1, 2]), model=nn.Linear(1, 2))
+@pytest.mark.parametrize("name", "abcdefgh")
+def test_of_a_checkpoint_that_fits_nowhere_the_position_is_not_what_is_told(name, tmp_path):
+    batches = enumerate_cycle([1, 2, 3])
+    resume(tmp_path / "x.pt", batches=batches, **{name: nn.Linear(1, 1)})
+    batches.write()
+    with pytest.raises(CheckpointError, match=f"its {name} does not fit"):
+        resume(tmp_path / "x.pt", batches=enumerate_cycle([1, 2]), **{name: nn.Linear(1, 2)})
 
 
 def test_a_training_that_another_process_trains_is_not_loaded(tmp_path):
