@@ -40,6 +40,12 @@ def test_oslos_network_is_784_128_32_128_784_with_sigmoids():
     assert sum(isinstance(m, nn.Sigmoid) for m in model.modules()) == 4
 
 
+def test_the_decoders_hidden_layers_are_the_encoders_in_reverse():
+    model = Autoencoder(2, (30, 20, 10))
+    linear = [m for m in model.decoder.modules() if isinstance(m, nn.Linear)]
+    assert [m.in_features for m in linear] == [model.d, 10, 20, 30] and model.d == 2
+
+
 def test_codes_are_unbounded_with_an_identity_and_pixels_never():
     torch.manual_seed(0)
     model = Autoencoder(d=2, activation=nn.ReLU, code_activation=nn.Identity)
