@@ -319,6 +319,12 @@ def test_fresh_starts_over(tmp_path):
     assert said == "starts at epoch 0" and len(history) == 6
 
 
+def test_a_training_of_no_epochs_writes_nothing(tmp_path):
+    batches = enumerate_cycle([1, 2], epochs=0)
+    resume(tmp_path / "x.pt", batches=batches, history=[])
+    assert list(batches) == [] and not (tmp_path / "in-progress").exists()
+
+
 def test_a_finished_training_whose_cell_is_run_again_is_not_written_again(tmp_path):
     batches, file = enumerate_cycle([1, 2], epochs=1), tmp_path / "in-progress/x.pt"
     for _ in range(2):
