@@ -36,7 +36,7 @@ def test_a_finished_cycle_shows_nothing(capsys):
 def test_a_figure_that_samples_does_not_disturb_training(monkeypatch, capsys):
     # without a notebook, display then prints
     monkeypatch.setattr(live, "has_reader", lambda: True)
-    drawn = []
+    drawn, open_before = [], plt.get_fignums()
 
     def draw():
         drawn.append(torch.randn(3))
@@ -50,7 +50,7 @@ def test_a_figure_that_samples_does_not_disturb_training(monkeypatch, capsys):
     assert train(draw=draw, every=0.0) == train()
     assert len(drawn) == 4  # after each step, and at the end
     assert "Figure(" in capsys.readouterr().out
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == open_before
 
 
 def test_without_a_reader_no_figure_is_drawn():
