@@ -31,6 +31,7 @@ from nbclient.exceptions import CellExecutionError
 from probnn.runtime import checkpoint_folder, write_whole
 from probnn.training import ship
 from tools.pages import NOTEBOOKS, ROOT, code_cells, tags
+from tools.pictures import keep_pictures
 
 SHIPPED = ROOT / "checkpoints"
 
@@ -48,6 +49,8 @@ class Headless(NotebookClient):
 
 def execute(source: Path, target: Path, cut_short: int | None = None) -> float | None:
     """Runs the page in its own folder and writes it with its outputs, whole or not at all.
+
+    Pictures that look as they did before stay as they are.
 
     Args:
         source: the notebook.
@@ -79,6 +82,8 @@ def execute(source: Path, target: Path, cut_short: int | None = None) -> float |
         cell.outputs = whole_streams(cell.outputs)
     # not the version: outputs change when results do
     notebook.metadata["language_info"] = {"name": "python"}
+    if target.exists():
+        keep_pictures(notebook, nbformat.read(target, as_version=4))
     write_whole(target, nbformat.writes(notebook) + "\n")
     return peak
 
