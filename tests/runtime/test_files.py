@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from probnn.runtime import write_whole
+from probnn.runtime.files import PARTIAL
 
 resource = pytest.importorskip("resource", reason="limits of file sizes are Unix's")
 LETTERS = "abcd"
@@ -124,11 +125,13 @@ def test_what_a_killed_process_has_half_written_is_removed_by_the_next_writer(tm
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
-def test_half_written_files_of_other_names_stay(tmp_path):
-    (tmp_path / "y.abc.partial").touch()
-    (tmp_path / "x.partial.txt").touch()
+def test_half_written_files_of_other_names_are_removed_and_those_of_other_computers_stay(tmp_path):
+    (tmp_path / f"y.abc{PARTIAL}").touch()
+    (tmp_path / "y.abc.another-computer.probnn-partial").touch()
+    (tmp_path / "my.partial").touch()
     write_whole(tmp_path / "x", "new")
-    assert len(list(tmp_path.iterdir())) == 3
+    left = {"x", "my.partial", "y.abc.another-computer.probnn-partial"}
+    assert {path.name for path in tmp_path.iterdir()} == left
 
 
 def test_a_file_where_the_folder_should_be_is_an_error(tmp_path):

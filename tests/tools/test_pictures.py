@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tools.pictures import BLOCK, TOLERANCE, keep_pictures, look_alike
+from tools.pictures import TOLERANCE, keep_pictures, look_alike
 
 
 def picture(pixels):
@@ -51,19 +51,15 @@ def test_what_moves_by_two_pixels_a_letter_and_a_thicker_line_are_visible(other)
     assert not look_alike(plot(1, 3, 2), other)
 
 
-def test_a_block_may_differ_by_the_tolerance_and_no_more():
-    assert look_alike(picture(GREY), picture(GREY + np.uint8(TOLERANCE)))
-    assert not look_alike(picture(GREY), picture(GREY + np.uint8(TOLERANCE + 1)))
+def test_a_pixel_may_differ_by_the_tolerance_and_no_more():
+    assert look_alike(picture(GREY), spotted(TOLERANCE, size=1))
+    assert not look_alike(picture(GREY), spotted(TOLERANCE + 1, size=1))
 
 
-def test_a_strong_change_of_few_pixels_counts_as_much_as_a_weak_one_of_many():
-    most = int(TOLERANCE * BLOCK**2)
-    assert not look_alike(picture(GREY), spotted(most // 4 + 1, size=2))
-    assert look_alike(picture(GREY), spotted(most // 9 - 1, size=3))
-
-
-def test_the_edge_counts_where_the_size_is_no_multiple_of_the_blocks():
-    assert not look_alike(picture(GREY), spotted(127, size=2))
+def test_what_is_transparent_is_another_picture():
+    opaque, clear = (np.full((9, 9, 4), level, np.uint8) for level in (255, 255))
+    clear[..., 3] = 0
+    assert not look_alike(picture(opaque), picture(clear))
 
 
 def test_another_size_is_another_picture():
