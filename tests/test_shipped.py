@@ -1,11 +1,14 @@
 """Every shipped checkpoint loads, and gives a number that was recorded when it was made."""
 
+import math
 import re
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from probnn.data import load_mnist, load_surnames, load_xkcd
@@ -82,7 +85,7 @@ def same_values(values, recorded, tolerance):
 
 def recorded_in_the_page(file, pattern):
     row = next(line for line in PAGE.splitlines() if f"`{file}`" in line)
-    return [float(number) for number in re.search(pattern, row).groups()]
+    return [float(number.replace(",", "")) for number in re.search(pattern, row).groups()]
 
 
 def convolutional(d):
@@ -130,6 +133,36 @@ def starts(file):
     return [(best, both["hwiggle" in file], 5.1e-3)]
 
 
+FORKS = ("0.001", "0.0001", "1e-05")
+
+
+@reproduces("cambridge/b_dip.pt", "cambridge/b_best.pt")
+@reproduces(*(f"cambridge/b_fork_{rate}.pt" for rate in FORKS))
+def replays(file):
+    (x, y), rows = load_xkcd(), result(file)["rows"]
+    stages = load(SHIPPED / "cambridge/a_hwiggle.pt")["stages"]
+    begins = []
+    for stage in stages.values():
+        model = HWiggle()
+        model.load_state_dict(stage["model"])
+        begins.append((model.mu(x).flatten() - rows[0, 0]).abs().max().item())
+    mu, sigma, loglik = rows.unbind(1)
+    by_library = torch.distributions.Normal(mu, sigma).log_prob(y.flatten())
+    return [(min(begins), 0.0, 1e-4), same_values(by_library, loglik, 0.2)]
+
+
+@reproduces("cambridge/b_supremum.pt")
+def suprema(file):
+    through_all = result(file)["constant σ, through all points"]
+    supremum = -0.5 * math.log(2 * math.pi) - math.log(through_all["sigma"])  # of that sigma
+    recorded = recorded_in_the_page(file, r"after ([\d.,]+), ([\d.,]+) and ([\d.,]+) steps")
+    steps = [len(run["history"]) for run in result(file).values()]
+    return [
+        (through_all["history"][-1].item(), supremum, 0.011),  # one step of 0.01 before
+        *((got, said, 0) for got, said in zip(steps, recorded, strict=True)),
+    ]
+
+
 @reproduces("cambridge/c_autoencoder.pt", "cambridge/c_bounds.pt")
 def bounds(_):
     model, x = model_of("cambridge/c_autoencoder.pt"), load_mnist("test").images[:500]
@@ -171,6 +204,16 @@ def conditional(file):
     return [(values.mean().item(), mean, 0.4)]
 
 
+@reproduces("cambridge/f_classified.pt")
+def labels_in_codes(file):
+    model = model_of("cambridge/f_conditional.pt")
+    learn, judge = [part[:10_000] for part in load_mnist("fit")], load_mnist("held_out")
+    z, z_judge = (over_batches(lambda x, y: model(x, y).sample(), *part) for part in (learn, judge))
+    right = KNeighborsClassifier(15).fit(z, learn[1]).score(z_judge, judge[1])
+    recorded = result(file)["conditional (f), KNeighborsClassifier"].item() / 6000
+    return [(right, recorded, 5 * math.sqrt(2 * right * (1 - right) / 6000))]
+
+
 @reproduces("cambridge/g_language_model.pt", "cambridge/g_language_model_scores.pt")
 def language_model(_):
     x = encode_names(load_surnames("test").names[:500])
@@ -198,6 +241,26 @@ def curves(file):
     scores = result(file.replace("_curve", "_scores"))
     hundred = result(file)["estimates"][2]  # samples, other ones
     return [same_mean(hundred, scores["estimate"][:1000])]
+
+
+@reproduces("cambridge/g_known_from_z.pt")
+def known_from_names(file):
+    model = model_of("cambridge/g_4_nats_free.pt")
+    learn, judge = (load_surnames(part).names for part in ("held_out", "test"))
+    z, z_judge = (over_batches(model, encode_names(part)).sample() for part in (learn, judge))
+    share = LinearRegression().fit(z, [len(name) for name in learn])
+    score = share.score(z_judge, [len(name) for name in judge])
+    recorded = result(file)["4 nats free"]["length, share of variance"].item()
+    return [(score, recorded, 0.05)]
+
+
+@reproduces("toronto/1_hundred_images.pt")
+def hundred_images(file):
+    model = trained(fully_connected(2, (500,), nn.Tanh), file)
+    (recorded,) = recorded_in_the_page(file, r"ELBO (-[\d.]+) ±")
+    x = load_mnist("first", "thresholded").images[:100]
+    values = torch.stack([model.loglik_lb(x).mean() for _ in range(50)])
+    return [(values.mean().item(), recorded, 5 * mean_and_se(values)[1])]
 
 
 @reproduces("toronto/2_vae.pt", "toronto/2_exact.pt")
@@ -231,6 +294,20 @@ def halves(file):
     q = DiagonalGaussian(stored["mu"][0, :20], stored["sigma"][0, :20])
     kl = quadrature(partial(half_loglik, model.f, TOP), x, q).kl
     return [same_values(kl, stored["kl"][0, :20], 1e-3)]
+
+
+@reproduces("toronto/4_test_halves.pt")
+def halves_of_test_images(file):
+    model, x = model_of("toronto/2_vae.pt"), load_mnist("second", "thresholded").images[:100]
+    stored = result(file)
+    q = DiagonalGaussian(stored["mu"], stored["sigma"])
+    kl = quadrature(partial(half_loglik, model.f, TOP), x, q).kl
+    mean, error = recorded_in_the_page(file, r"posterior ([\d.]+) ± ([\d.]+)")
+    return [
+        same_values(kl, stored["kl"], 1e-3),
+        (kl.mean().item(), mean, 6e-4),
+        (mean_and_se(kl)[1], error, 6e-4),
+    ]
 
 
 def reconstruction_error(file, noise=0.0):
@@ -274,6 +351,15 @@ def oslo_vae(file):
         same_values(over_batches(model, x).kl_from_prior(), scores["kl"][:500], 1e-2),
         same_mean(over_batches(model.loglik_lb, x), scores["elbo"][:500]),
     ]
+
+
+@reproduces("oslo/2_judged.pt")
+def judged(file):
+    (x, y), test = load_mnist("train"), load_mnist("test")
+    learner = LogisticRegression(max_iter=200).fit(x[:10_000].flatten(1), y[:10_000])
+    right = learner.score(test.images.flatten(1), test.labels)
+    recorded = result(file)["right"]["test images"].mean().item()
+    return [(right, recorded, 2e-3)]
 
 
 @reproduces("autoencoder-2d/vae.pt")

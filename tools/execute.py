@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ from nbclient.exceptions import CellExecutionError
 
 from probnn.runtime import checkpoint_folder, write_whole
 from probnn.training import ship
+from probnn.training.claims import ASIDE
 from tools.pages import NOTEBOOKS, ROOT, code_cells, tags
+from tools.pictures import keep_pictures
 
 SHIPPED = ROOT / "checkpoints"
 
@@ -48,6 +50,8 @@ class Headless(NotebookClient):
 
 def execute(source: Path, target: Path, cut_short: int | None = None) -> float | None:
     """Runs the page in its own folder and writes it with its outputs, whole or not at all.
+
+    Pictures that look as they did before stay as they are.
 
     Args:
         source: the notebook.
@@ -79,6 +83,8 @@ def execute(source: Path, target: Path, cut_short: int | None = None) -> float |
         cell.outputs = whole_streams(cell.outputs)
     # not the version: outputs change when results do
     notebook.metadata["language_info"] = {"name": "python"}
+    with suppress(OSError, ValueError):  # no page yet, or a damaged one
+        keep_pictures(notebook, nbformat.read(target, as_version=4))
     write_whole(target, nbformat.writes(notebook) + "\n")
     return peak
 
@@ -265,6 +271,8 @@ def ship_all() -> None:
     """Ships everything that is in progress in the checkpoint folder."""
     folder = checkpoint_folder()
     for working in sorted(folder.rglob("in-progress/*.pt")):
+        if ASIDE in working.name:  # of a training that has lost its file to another
+            continue
         path = working.parent.parent.relative_to(folder) / working.name
         print(f"shipped {ship(path, SHIPPED)}", file=sys.stderr)
 

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from probnn.runtime import write_whole
+from probnn.runtime.files import PARTIAL
 
 resource = pytest.importorskip("resource", reason="limits of file sizes are Unix's")
 LETTERS = "abcd"
@@ -93,6 +96,42 @@ def test_an_interrupt_at_any_moment_leaves_the_old_file_and_nothing_else(
     with pytest.raises(KeyboardInterrupt):
         write_whole(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def half_written(folder):
+    """A process that has written a file in part, and waits."""
+    code = (
+        "import os, time\nfrom probnn.runtime import write_whole\n"
+        "os.fsync = lambda _: (print('half', flush=True), time.sleep(60))\n"
+        f"write_whole({str(folder / 'x')!r}, 'half')"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    writer.stdout.readline()
+    return writer
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_has_half_written_is_removed_by_the_next_writer(tmp_path):
+    write_whole(tmp_path / "x", "old")
+    killed, living = (half_written(tmp_path) for _ in range(2))
+    killed.kill()
+    killed.wait()
+    assert len(list(tmp_path.iterdir())) == 3
+    write_whole(tmp_path / "x", "new")
+    assert len(list(tmp_path.iterdir())) == 2  # what the living one still writes is there
+    living.kill()
+    living.wait()
+    write_whole(tmp_path / "x", "newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_half_written_files_of_other_names_are_removed_and_those_of_other_computers_stay(tmp_path):
+    (tmp_path / f"y.abc{PARTIAL}").touch()
+    (tmp_path / "y.abc.another-computer.probnn-partial").touch()
+    (tmp_path / "my.partial").touch()
+    write_whole(tmp_path / "x", "new")
+    left = {"x", "my.partial", "y.abc.another-computer.probnn-partial"}
+    assert {path.name for path in tmp_path.iterdir()} == left
 
 
 def test_a_file_where_the_folder_should_be_is_an_error(tmp_path):

@@ -59,7 +59,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path, monkeypa
         save(tmp_path / "x.pt", history=[1, 2])
     assert str(caught.value) == (
         f"{tmp_path / 'x.pt'}: cannot be written (no space left on device). What was there before "
-        "is intact. Make the folder writable and room on the disk, or name another file"
+        "is intact. Make the folder writable and room on the disk, then run the cell again, or "
+        "name another file"
     )
     assert load(tmp_path / "x.pt") == {"history": [1]} and len(list(tmp_path.iterdir())) == 1
 
@@ -111,6 +112,24 @@ def test_foreign_and_missing_files_are_clear_errors(tmp_path):
         load(tmp_path / "foreign.pt")
     with pytest.raises(FileNotFoundError, match="got no file"):
         load(tmp_path / "none.pt")
+
+
+def test_checksums_are_written_whatever_the_process_does_with_those_of_others(tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        save(tmp_path / "x.pt", history=[1])
+        assert not torch.serialization.get_crc32_options()
+        assert load(tmp_path / "x.pt") == {"history": [1]}
+    finally:
+        torch.serialization.set_crc32_options(True)
+
+
+def test_what_cannot_be_read_is_a_clear_error(tmp_path):
+    (tmp_path / "folder.pt").mkdir()
+    torch.save({"probnn checkpoint": 1}, tmp_path / "no_parts.pt")
+    for name in ("folder.pt", "no_parts.pt"):
+        with pytest.raises(CheckpointError, match=f"{name}: expected a checkpoint"):
+            load(tmp_path / name)
 
 
 def test_a_trainings_file_holds_its_parts_as_they_are_when_it_is_written(tmp_path):

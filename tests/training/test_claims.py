@@ -1,16 +1,18 @@
 """Two processes and one file: who comes second is told, and nothing of the first is lost."""
 
+import gc
+import json
 import os
 import socket
-from pathlib import Path
 
+import psutil
 import pytest
 import torch
-from filelock import FileLock
 from torch import nn
 
-from probnn.training import CheckpointError, enumerate_cycle, load, resume
-from probnn.training.claims import Claimed, claim, own_place, release
+from probnn.training import CheckpointError, enumerate_cycle, keeping, load, resume
+from probnn.training.checkpoints import read
+from probnn.training.claims import Claim, Claimed
 
 HERE = socket.gethostname()
 
@@ -46,6 +48,10 @@ def work(path, orders):
     while True:
         order, *arguments = orders.recv()
         settings = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
+        if order == "more":
+            parts["batches"].epochs = arguments[0]
+            orders.send(None)
+            continue
         orders.send({"start": start, "again": again, "steps": steps}[order](*arguments, **settings))
 
 
@@ -78,16 +84,26 @@ def files(folder):
     return sorted(path.name for path in (folder / "in-progress").iterdir())
 
 
+def told(first, path):
+    return (
+        f"{path}: process {first.process.pid} on {HERE} trains into this file at the moment. Shut "
+        "down its kernel, or name another file here, or start over with a new model and cycle and "
+        "fresh=True (the other then goes on in a file of its own)"
+    )
+
+
+def aside(worker, folder):
+    """The histories in the files of a training that has lost its own."""
+    kept = (folder / "in-progress").glob(f"c.aside-{worker.name}-*.pt")
+    return [read(path)["history"] for path in kept]
+
+
 @pytest.mark.slow
 def test_who_comes_second_is_told_in_one_line_what_to_do(workers, tmp_path):
     first, second = workers
     assert first.does("start") == "starts at epoch 0"
     first.does("steps", 5)
-    assert second.does("start") == (
-        f"{tmp_path / 'c.pt'}: process {first.process.pid} on {HERE} trains into this file at the "
-        "moment. Close that one, or name another file, or start over here with a new model and "
-        "cycle and fresh=True"
-    )
+    assert second.does("start") == told(first, tmp_path / "c.pt")
     assert load(tmp_path / "c.pt")["history"] == [0, 1, 2, 3, 0]
 
 
@@ -102,11 +118,7 @@ def test_a_name_of_its_own_and_the_end_of_the_other_are_remedies(workers, tmp_pa
     said = f"goes on at epoch 1, batch 1, from {tmp_path / 'c.pt'}, in progress"
     assert second.does("start") == said
     assert second.does("steps", 1) == [0, 1, 2, 3, 0, 1]
-    assert files(tmp_path) == [
-        "c.pt",
-        f"c.pt.{second.name}.lock",
-        f"mine.pt.{second.name}.lock",
-    ]
+    assert files(tmp_path) == ["c.pt", "c.pt.owner"]
 
 
 @pytest.mark.slow
@@ -114,26 +126,44 @@ def test_fresh_takes_the_file_over_and_both_go_on(workers, tmp_path):
     first, second = workers
     first.does("start")
     first.does("steps", 5)
-    said = f"starts at epoch 0 (process {first.process.pid} on {HERE} goes on in c.{first.name}.pt)"
-    assert second.does("start", {"fresh": True}) == said
-    assert load(tmp_path / f"c.{first.name}.pt")["history"] == [0, 1, 2, 3, 0]
+    said = second.does("start", {"fresh": True})
+    assert said.startswith(
+        f"starts at epoch 0 (process {first.process.pid} on {HERE} goes on in c."
+    )
+    assert aside(first, tmp_path) == [[0, 1, 2, 3, 0]]
     second.does("steps", 2)
     first.does("steps", 2)
-    assert load(tmp_path / f"c.{first.name}.pt")["history"] == [0, 1, 2, 3, 0, 1, 2]
+    assert aside(first, tmp_path) == [[0, 1, 2, 3, 0, 1, 2]]
     assert load(tmp_path / "c.pt")["history"] == [0, 1]
 
 
 @pytest.mark.slow
-def test_who_was_taken_over_does_not_write_to_the_file_when_the_other_has_ended(workers, tmp_path):
+def test_who_was_taken_over_goes_on_aside_also_when_its_cell_is_run_again(workers, tmp_path):
     first, second = workers
     first.does("start")
     first.does("steps", 5)
     second.does("start", {"fresh": True})
     second.does("steps", 2)
+    said = "goes on at epoch 1, batch 1 (another training has taken it over: goes on in c.aside-"
+    assert first.does("again").startswith(said)
     second.dies()
+    assert first.does("again").startswith(said)
     first.does("steps", 1)
     assert load(tmp_path / "c.pt")["history"] == [0, 1]
-    assert load(tmp_path / f"c.{first.name}.pt")["history"] == [0, 1, 2, 3, 0, 1]
+    assert aside(first, tmp_path) == [[0, 1, 2, 3, 0, 1]]
+
+
+@pytest.mark.slow
+def test_trainings_that_take_over_from_each_other_all_stay(workers, tmp_path):
+    first, second = workers
+    first.does("start")
+    first.does("steps", 5)
+    for number, worker in enumerate((second, first, second)):
+        worker.does("start", {"fresh": True})
+        worker.does("steps", number + 1)
+    assert sorted(aside(first, tmp_path)) == [[0, 1], [0, 1, 2, 3, 0]]
+    assert aside(second, tmp_path) == [[0]]
+    assert load(tmp_path / "c.pt")["history"] == [0, 1, 2]
 
 
 @pytest.mark.slow
@@ -145,156 +175,127 @@ def test_a_finished_training_is_everybodys(workers, tmp_path):
     finished = f"finished after 1 epochs, from {tmp_path / 'c.pt'}, in progress"
     assert second.does("start", {"epochs": 1}) == finished
     assert second.does("start").startswith("goes on at epoch 1")
-    assert "trains into this file" in first.does("start")
-
-
-def left_by(folder, owner):
-    (folder / f"c.pt.{owner}.lock").touch()
-
-
-def test_the_claim_of_a_dead_process_is_removed_without_a_word(tmp_path):
-    left_by(tmp_path, f"{HERE}-1")
-    assert claim(tmp_path / "c.pt") == ""
-    assert len(list(tmp_path.iterdir())) == 1
-    release(tmp_path / "c.pt")
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_cannot_be_told_of_a_process_on_another_computer_is_said(tmp_path):
-    left_by(tmp_path, "cluster-node-7-12")
-    said = "process 12 on cluster-node-7, if it still runs, goes on in c.cluster-node-7-12.pt"
-    assert claim(tmp_path / "c.pt") == said
-    assert "c.pt.cluster-node-7-12.taken" in names(tmp_path)
-    release(tmp_path / "c.pt")
-
-
-def test_of_several_processes_on_other_computers_each_is_told(tmp_path):
-    for owner in ("node-1", "other-2"):
-        left_by(tmp_path, owner)
-    assert sorted(claim(tmp_path / "c.pt").split("; ")) == [
-        "process 1 on node, if it still runs, goes on in c.node-1.pt",
-        "process 2 on other, if it still runs, goes on in c.other-2.pt",
-    ]
-    release(tmp_path / "c.pt")
-
-
-@pytest.fixture
-def living(tmp_path):
-    """Who trains into the file at the moment, by another lock of this process."""
-    lock = FileLock(tmp_path / "c.pt.elsewhere-7.lock", thread_local=False)
-    lock.acquire()
-    yield "elsewhere-7"
-    lock.release()
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_the_file_of_a_living_process_is_refused_and_stays_its_own(tmp_path, living):
-    with pytest.raises(Claimed, match="^process 7 on elsewhere$"):
-        claim(tmp_path / "c.pt")
-    assert names(tmp_path) == [f"c.pt.{living}.lock"]
-
-
-def test_what_is_taken_over_from_a_living_process_is_set_aside(tmp_path, living):
-    (tmp_path / "c.pt").write_text("theirs")
-    said = claim(tmp_path / "c.pt", take_over=True)
-    assert said == f"process 7 on elsewhere goes on in c.{living}.pt"
-    mine = f"c.pt.{HERE}-{os.getpid()}.lock"
-    assert names(tmp_path) == sorted([f"c.{living}.pt", f"c.pt.{living}.taken", mine])
-    assert (tmp_path / f"c.{living}.pt").read_text() == "theirs"
-    release(tmp_path / "c.pt")
-
-
-def test_a_living_process_that_has_not_written_yet_can_be_taken_over(tmp_path, living):
-    said = claim(tmp_path / "c.pt", take_over=True)
-    assert said == f"process 7 on elsewhere goes on in c.{living}.pt"
-    release(tmp_path / "c.pt")
-
-
-def test_where_open_files_cannot_be_renamed_nothing_is_taken_over(tmp_path, living, monkeypatch):
-    def replace(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(Path, "replace", replace)
-    with pytest.raises(Claimed, match="^process 7 on elsewhere$"):
-        claim(tmp_path / "c.pt", take_over=True)
-    assert names(tmp_path) == [f"c.pt.{living}.lock"]
-
-
-def test_who_finds_the_file_claimed_when_writing_writes_beside_it_from_then_on(tmp_path, living):
-    beside = tmp_path / f"c.{HERE}-{os.getpid()}.pt"
-    assert own_place(tmp_path / "c.pt") == beside
-    (tmp_path / f"c.pt.{living}.lock").unlink()
-    assert own_place(tmp_path / "c.pt") == beside
-    release(tmp_path / "c.pt")
-    assert own_place(tmp_path / "c.pt") == tmp_path / "c.pt"
-    release(tmp_path / "c.pt")
-
-
-def test_who_has_been_taken_over_writes_beside_the_file_from_then_on(tmp_path):
-    me = f"{HERE}-{os.getpid()}"
-    claim(tmp_path / "c.pt")
-    (tmp_path / f"c.pt.{me}.lock").rename(
-        tmp_path / f"c.pt.{me}.taken"
-    )  # as who takes it over does
-    for _ in range(2):
-        assert own_place(tmp_path / "c.pt") == tmp_path / f"c.{me}.pt"
-    assert not names(tmp_path)
-    release(tmp_path / "c.pt")
-
-
-def test_a_process_may_claim_a_file_twice(tmp_path):
-    for _ in range(2):
-        assert claim(tmp_path / "c.pt") == ""
-    release(tmp_path / "c.pt")
-    release(tmp_path / "c.pt")
-
-
-def test_a_claim_is_not_given_up_for_a_moment_when_it_is_made_again(tmp_path, monkeypatch):
-    claim(tmp_path / "c.pt")
-    with monkeypatch.context() as patch:
-        patch.setattr(FileLock, "release", lambda *_, **__: pytest.fail("given up"))
-        assert claim(tmp_path / "c.pt") == ""
-    release(tmp_path / "c.pt")
-
-
-def test_who_writes_without_a_claim_makes_one(tmp_path):
-    assert own_place(tmp_path / "c.pt") == tmp_path / "c.pt"
-    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
-    release(tmp_path / "c.pt")
-
-
-def test_files_with_a_common_beginning_are_claimed_apart(tmp_path):
-    claim(tmp_path / "c.pt"), claim(tmp_path / "c.pt.old.pt")
-    release(tmp_path / "c.pt")
-    assert [path.name for path in tmp_path.iterdir()] == [f"c.pt.old.pt.{HERE}-{os.getpid()}.lock"]
-    release(tmp_path / "c.pt.old.pt")
-
-
-def test_a_folder_without_locks_is_said_to_be_one_and_does_not_hinder(tmp_path, monkeypatch):
-    def no_locks(*_, **__):
-        raise NotImplementedError
-
-    monkeypatch.setattr("filelock.FileLock.acquire", no_locks)
-    batches = enumerate_cycle([1, 2], epochs=1)
-    said = str(resume(tmp_path / "c.pt", batches=batches, history=[]))
-    assert said == (
-        "starts at epoch 0 (whether another process trains into it cannot be told: no locks in "
-        "this folder)"
-    )
-    list(batches)
-    assert load(tmp_path / "c.pt")["batches"]["finished"]
+    assert first.does("start") == told(second, tmp_path / "c.pt")
 
 
 @pytest.mark.slow
-def test_of_many_that_come_at_once_at_most_one_gets_the_file(processes, tmp_path):
-    for _ in range(5):
-        workers = [Worker(processes, tmp_path / "c.pt") for _ in range(4)]
+def test_who_has_finished_does_not_write_over_what_another_has_trained_on(workers, tmp_path):
+    first, second = workers
+    first.does("start", {"epochs": 1})
+    first.does("steps", 5)
+    second.does("start", {"epochs": 2})
+    second.does("steps", 5)
+    first.does("more", 3)
+    first.does("steps", 1)
+    assert load(tmp_path / "c.pt")["history"] == [0, 1, 2, 3] * 2
+    assert aside(first, tmp_path) == [[0, 1, 2, 3, 0]]
+
+
+@pytest.mark.slow
+def test_what_is_written_during_a_take_over_is_kept_aside(workers, tmp_path, monkeypatch):
+    batches, history = enumerate_cycle([1, 2], epochs=1), []
+    resume(tmp_path / "c.pt", batches=batches, history=history)
+    whole_save = keeping.save
+
+    def save_slowly(*args, **parts):
+        if not history:
+            history.append("taken over while it was written")
+            workers[0].does("start", {"fresh": True})
+        whole_save(*args, **parts)
+
+    monkeypatch.setattr(keeping, "save", save_slowly)
+    batches.write()
+    workers[0].does("steps", 1)
+    mine = (tmp_path / "in-progress").glob(f"c.aside-{HERE}-{os.getpid()}-*.pt")
+    assert [read(path)["history"] for path in mine] == [history]
+
+
+def owned_by(folder, **who):
+    owner = {"training": "abc", "process": 1, "started": 0.0, "host": HERE, "notebook": ""}
+    (folder / "c.pt.owner").write_text(json.dumps({**owner, **who}))
+    (folder / "c.pt").write_text("what it has")
+
+
+def test_a_process_that_has_ended_is_no_owner_although_another_has_its_number(tmp_path):
+    owned_by(tmp_path, process=os.getppid())
+    claim = Claim(tmp_path / "c.pt")
+    assert claim.take() == "" and claim.place() == tmp_path / "c.pt"
+    assert len(list(tmp_path.iterdir())) == 2  # no copy is kept aside
+
+
+def test_the_notebook_is_named_if_jupyter_tells_it(tmp_path):
+    parent = psutil.Process(os.getppid())
+    owned_by(tmp_path, process=parent.pid, started=parent.create_time(), notebook="c copy.ipynb")
+    with pytest.raises(Claimed, match=rf"c copy.ipynb \(process {parent.pid} on {HERE}\)"):
+        Claim(tmp_path / "c.pt").take()
+
+
+def test_what_cannot_be_told_of_another_computer_is_said_and_what_is_there_is_copied(tmp_path):
+    owned_by(tmp_path, process=12, host="node-7")
+    said = "process 12 on node-7, if it still runs, goes on in c.aside-node-7-12-abc.pt"
+    assert Claim(tmp_path / "c.pt").take() == said
+    assert (tmp_path / "c.aside-node-7-12-abc.pt").read_text() == "what it has"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\0"])
+def test_an_owner_that_is_unreadable_is_none(content, tmp_path):
+    (tmp_path / "c.pt.owner").write_text(content)
+    assert Claim(tmp_path / "c.pt").take() == ""
+
+
+def test_two_trainings_of_one_process_do_not_share_a_file(tmp_path):
+    first, second = (enumerate_cycle([1, 2, 3], epochs=1) for _ in range(2))
+    resume(tmp_path / "c.pt", batches=first, history=["first"])
+    assert str(resume(tmp_path / "c.pt", batches=second, history=["2nd"])) == "starts at epoch 0"
+    second.write(), first.write()
+    assert load(tmp_path / "c.pt")["history"] == ["2nd"]
+    assert len(files(tmp_path)) == 3
+
+
+def test_a_name_that_is_trained_into_no_more_is_free(tmp_path):
+    batches = enumerate_cycle([1, 2, 3], epochs=1)
+    for name in ("c.pt", "mine.pt"):
+        resume(tmp_path / name, batches=batches, history=[])
+        assert files(tmp_path) == [f"{name}.owner"]
+    del batches
+    gc.collect()
+    assert files(tmp_path) == []
+
+
+def test_names_with_a_common_beginning_are_claimed_apart(tmp_path):
+    claims = [Claim(tmp_path / name) for name in ("c.pt.old", "c", "c.pt")]
+    assert [claim.take() for claim in claims] == [""] * 3
+    assert [claim.place() for claim in claims] == [claim.path for claim in claims]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
+def test_a_fork_is_another_training(tmp_path):
+    batches, history = enumerate_cycle([1, 2, 3], epochs=1), ["parent's"]
+    resume(tmp_path / "c.pt", batches=batches, history=history)
+    batches.write()
+    child = os.fork()
+    if child == 0:
+        history[:] = ["child's"]
+        batches.write()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert load(tmp_path / "c.pt")["history"] == ["parent's"]
+    (of_child,) = (tmp_path / "in-progress").glob(f"c.aside-{HERE}-{child}-*.pt")
+    assert read(of_child)["history"] == ["child's"]
+
+
+@pytest.mark.slow
+def test_of_many_that_come_at_once_each_keeps_what_it_has(processes, tmp_path):
+    for number in range(3):
+        workers = [Worker(processes, tmp_path / f"{number}/c.pt") for _ in range(4)]
         for worker in workers:
             worker.pipe.send(("start", {}))
         answers = [worker.pipe.recv() for worker in workers]
-        assert sum(answer == "starts at epoch 0" for answer in answers) <= 1
+        started = [w for w, said in zip(workers, answers, strict=True) if said.startswith("starts")]
+        for steps, worker in enumerate(started, 1):
+            worker.does("steps", steps)
+        kept = [read(path)["history"] for path in (tmp_path / f"{number}/in-progress").glob("*.pt")]
+        expected = [[0, 1, 2, 3][:steps] for steps in range(1, len(started) + 1)]
+        assert all(history in kept for history in expected)
         for worker in workers:
             worker.dies()

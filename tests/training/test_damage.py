@@ -1,6 +1,8 @@
 """A checkpoint that was damaged is refused, or holds what it held: there is no third outcome."""
 
 import random
+import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -92,6 +94,20 @@ def test_a_damaged_file_is_refused_or_holds_the_same(make, tmp_path):
         else:
             assert same(got, truth)
     assert refused > DAMAGES / 2
+
+
+@pytest.mark.slow
+def test_every_bit_outside_of_what_has_a_checksum_may_flip(tmp_path):
+    path = tmp_path / "x.pt"
+    save(path, weights={"a": torch.arange(9.0), "b": torch.ones(3)})
+    whole, truth = path.read_bytes(), read(path)
+    directory = zipfile.ZipFile(path).start_dir
+    for bit in range(8 * directory, 8 * len(whole)):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        with suppress(CheckpointError):
+            assert same(read(path), truth), bit
 
 
 def test_a_flipped_bit_in_the_weights_is_named(tmp_path):

@@ -312,7 +312,7 @@ def test_a_notebook_whose_kernel_is_killed_at_ten_random_moments_ends_as_if_it_h
         if number % 2:  # every other time, as soon as a checkpoint is being written
             patience = time.monotonic() + 5
             while time.monotonic() < patience and not (
-                partial := set(working.parent.glob("2_vae.pt.*.partial"))
+                partial := set(working.parent.glob("2_vae.pt.*.probnn-partial"))
             ):
                 time.sleep(0.0005)
         kernel.manager.signal_kernel(signal.SIGKILL)
@@ -391,4 +391,4 @@ def test_a_notebook_left_open_for_a_day_stays_small(pretended, tmp_path):
     assert sizes[-1] - sizes[9] < 20, sizes
     files = {path.name: path.stat().st_size for path in (tmp_path / "mine/in-progress").iterdir()}
     assert set(files) >= {f"{name}.pt" for name, _, _ in models} and max(files.values()) < 500_000
-    assert all(name.endswith((".pt", ".lock")) for name in files) and len(files) <= 6
+    assert len(files) <= 4  # the last training's name is there, too, until its kernel has ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ except ImportError:  # Windows
 
 __all__ = ["write_whole"]
 
-PARTIAL = ".partial"
+PARTIAL = f".{socket.gethostname()}.probnn-partial"  # locks may not reach other computers
 
 
 def write_whole(path: str | Path, content: bytes | memoryview | str) -> Path:
@@ -23,7 +24,7 @@ def write_whole(path: str | Path, content: bytes | memoryview | str) -> Path:
     A reader sees the old content or the new, also after a crash. It is written under another name
     in the same folder and then renamed, so several processes may write the same file at once: what
     one of them wrote is there in the end. What a process that was killed had written in part is
-    removed by the next that writes the same file.
+    removed by the next that writes in this folder.
 
     Args:
         path: of the file; its folder is made if it is not there.
@@ -44,7 +45,7 @@ def write_whole(path: str | Path, content: bytes | memoryview | str) -> Path:
     handle, partial = _new_partial_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
-            _remove_abandoned_files(path)
+            _remove_abandoned_files(path.parent)
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
@@ -71,10 +72,10 @@ def _new_partial_file(path: Path) -> tuple[int, Path]:
         os.close(handle)
 
 
-def _remove_abandoned_files(path: Path) -> None:
+def _remove_abandoned_files(folder: Path) -> None:
     """Removes what processes have left that were killed: nobody holds a lock on it any more."""
-    for other in path.parent.iterdir():
-        if other.name.startswith(path.name + ".") and other.name.endswith(PARTIAL):
+    for other in folder.iterdir():
+        if other.name.endswith(PARTIAL):
             with suppress(OSError):
                 if fcntl:
                     with open(other, "rb") as file:

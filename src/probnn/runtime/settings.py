@@ -17,6 +17,7 @@ __all__ = [
     "device_name",
     "has_memory_settings",
     "is_headless",
+    "notebook_name",
 ]
 
 
@@ -50,6 +51,11 @@ def cluster_address() -> str | None:
 def is_headless() -> bool:
     """Whether PROBNN_HEADLESS is set: a command executes the notebooks then, nobody watches."""
     return bool(os.environ.get("PROBNN_HEADLESS"))
+
+
+def notebook_name() -> str:
+    """The file of the notebook that this process runs, as Jupyter tells its kernels; "" if none."""
+    return Path(os.environ.get("JPY_SESSION_NAME", "")).name
 
 
 def has_memory_settings() -> bool:

@@ -67,8 +67,12 @@ def save(path: str | Path, **parts: Any) -> None:
         NotWritten: a CheckpointError, if the file cannot be written.
     """
     content = {MARK: 1, "torch": str(torch.__version__), "parts": plain(parts)}
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
+    buffer, checksums = io.BytesIO(), torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(True)
+    try:
+        torch.save(content, buffer)
+    finally:
+        torch.serialization.set_crc32_options(checksums)
     try:
         write_whole(path, buffer.getbuffer())
     except OSError as error:
@@ -79,7 +83,8 @@ def not_written(path: str | Path, error: OSError) -> NotWritten:
     """The error that says what to do about one of the system's."""
     return NotWritten(
         f"{path}: cannot be written ({error.strerror or error}). What was there before is intact. "
-        "Make the folder writable and room on the disk, or name another file"
+        "Make the folder writable and room on the disk, then run the cell again, or name another "
+        "file"
     )
 
 
@@ -111,25 +116,33 @@ def read(path: Path) -> dict[str, Any]:
     The file is an archive in zip format, with a checksum of each tensor; torch does not look at
     them.
     """
-    archive = io.BytesIO(path.read_bytes())
     try:
-        damaged = zipfile.ZipFile(archive).testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} in it is wrong")
-        archive.seek(0)
-        content = torch.load(archive, map_location="cpu", weights_only=True)
+        archive = io.BytesIO(path.read_bytes())
+        _verify(archive)
+        content = torch.load(archive, map_location="cpu", weights_only=True, mmap=False)
     except Exception as error:  # whatever a damaged archive or a refused pickle raises
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise CheckpointError(
             f"{path}: expected a checkpoint, got a file that does not load safely ({reason}). "
-            "Move it away"
+            "Move it away: what is then there is the shipped one, or a start over"
         ) from None
-    if not isinstance(content, dict) or MARK not in content:
+    if not isinstance(content, dict) or not {MARK, "parts"} <= set(content):
         raise CheckpointError(
             f"{path}: expected a checkpoint of probnn, got another kind of file. "
             "Move it away, or name another file"
         )
     return content["parts"]
+
+
+def _verify(archive: io.BytesIO) -> None:
+    """Raises ValueError unless all records of an archive have their checksums."""
+    with zipfile.ZipFile(archive) as records:
+        damaged = records.testzip()
+        # torch takes such a record for a folder, and reads nothing
+        folders = [record.filename for record in records.infolist() if record.external_attr & 0x10]
+    if damaged or folders:
+        raise ValueError(f"the checksum of {damaged or folders[0]} in it is wrong")
+    archive.seek(0)
 
 
 def in_progress(path: Path) -> Path:

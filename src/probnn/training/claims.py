@@ -1,166 +1,172 @@
-"""Who trains into a file: one process at a time. Who comes second is told.
+"""Who trains into a file: one training at a time. Who comes second is told.
 
-A process claims a file "c.pt" by a lock on "c.pt.HOST-PROCESS.lock" beside it. The system lets go
-of the lock when the process ends, however it ends, so a dead process's claim blocks nobody.
+Beside a file "c.pt" that is trained into lies "c.pt.owner", which names the training and its
+process. The claim of a process that has ended blocks nobody. Whoever finds another name there has
+lost the file, and goes on in a file of its own.
 """
 
 from __future__ import annotations
 
-import atexit
+import json
 import os
+import secrets
 import socket
-from collections.abc import Iterator
+import weakref
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+import psutil
 
-__all__ = ["Claimed", "claim", "own_place", "release"]
+from probnn.runtime.files import write_whole
+from probnn.runtime.settings import notebook_name
 
-LOCK = ".lock"
+__all__ = ["ASIDE", "Claim", "Claimed", "Owner"]
 
-# what this process has claimed; None if another has taken it over
-_claims: dict[tuple[int, Path], FileLock | None] = {}  # with its number: forks have this memory
+ASIDE = ".aside-"  # in the names of files of trainings that have lost theirs
 
 
 class Claimed(Exception):
     """Another process trains into the file. Its text says which."""
 
 
-def claim(path: Path, take_over: bool = False) -> str:
-    """Claims a file for the trainings of this process.
+@dataclass(frozen=True)
+class Owner:
+    """A training, and the process that it runs in."""
+
+    training: str
+    process: int
+    started: float
+    host: str
+    notebook: str
+
+    @staticmethod
+    def new() -> Owner:
+        """A training of this process."""
+        this = psutil.Process()
+        host, notebook = socket.gethostname(), notebook_name()
+        return Owner(secrets.token_hex(3), this.pid, this.create_time(), host, notebook)
+
+    @staticmethod
+    def of(file: Path) -> Owner | None:
+        """The one that a file names; None if there is none."""
+        try:
+            return Owner(**json.loads(file.read_text()))
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            return None
+
+    def shares_process(self, other: Owner) -> bool:
+        """Whether both are trainings of one process."""
+        return (self.host, self.process) == (other.host, other.process)
+
+    def lives(self) -> bool | None:
+        """Whether its process still runs; None on another computer, where that cannot be told."""
+        if self.host != socket.gethostname():
+            return None
+        try:
+            process = psutil.Process(self.process)
+            is_it = abs(process.create_time() - self.started) < 60  # numbers are used again
+            return is_it and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            return True
+
+    def __str__(self) -> str:
+        where = f"process {self.process} on {self.host}"
+        return f"{self.notebook} ({where})" if self.notebook else where
+
+
+class Claim:
+    """The claim of one training to a file.
 
     Args:
         path: of the file.
-        take_over: also from a process that still trains into it: what that has written is set
-            aside, and what it goes on to write goes there, too (see `own_place`).
-
-    Returns:
-        What there is to say, or "". Where computers that share a disk do not share locks, it cannot
-        be told whether a process on another one still runs; then its claim is taken over, too.
-
-    Raises:
-        Claimed: if another process trains into it.
-        OSError: if the folder cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> claim(Path(tempfile.mkdtemp()) / "c.pt")
-        ''
     """
-    path = path.absolute()
-    if _has_claim(path):
-        return ""
-    release(path)  # of a folder that has been removed
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _lock(path, _me())
-    try:
-        lock.acquire(timeout=0)
-    except NotImplementedError:
-        return "whether another process trains into it cannot be told: no locks in this folder"
-    try:
-        said = [_take_over(path, owner, take_over) for owner in _others(path)]
-    except Claimed:
-        _let_go(lock)
-        raise
-    _claims[os.getpid(), path] = lock
-    return "; ".join(filter(None, said))
 
+    def __init__(self, path: Path) -> None:
+        self.path, self.me = path.absolute(), Owner.new()
+        self.lost = self._held = False
+        self._left: tuple[int, int] | None = None  # what the file was like when it was let go
+        self._owner_file = self.path.with_name(self.path.name + ".owner")
+        weakref.finalize(self, _release, self._owner_file, self.me)
 
-def own_place(path: Path) -> Path:
-    """Where this process may write what it trains.
+    def check(self) -> None:
+        """Raises `Claimed` if another process trains into the file."""
+        other = Owner.of(self._owner_file)
+        if other and not other.shares_process(self.me) and other.lives():
+            raise Claimed(str(other))
 
-    The file itself; a file beside it if another process has taken it over, or trains into it.
+    def take(self, over: bool = False) -> str:
+        """Claims the file, unless it has been lost.
 
-    Raises:
-        OSError: if the folder cannot be written.
-    """
-    path = path.absolute()
-    key = os.getpid(), path
-    marker = _taken(path, _me())
-    if marker.exists():
-        marker.unlink()
-        if lock := _claims.get(key):
-            lock.release()
-        _claims[key] = None
-    if _claims.get(key, True):  # unless it has been taken over
-        with suppress(Claimed):
-            claim(path)
-            return path
-        _claims[key] = None
-    return _aside(path, _me())
+        Args:
+            over: also from a process that still trains into it; a copy of what that has written is
+                kept where it will go on.
 
+        Returns:
+            What there is to say, or "".
 
-def release(path: Path) -> None:
-    """Lets others train into the file."""
-    lock = _claims.pop((os.getpid(), path.absolute()), None)
-    if lock:
-        _let_go(lock)
-
-
-@atexit.register
-def _release_all() -> None:
-    for process, path in list(_claims):
-        if process == os.getpid():
-            release(path)
-
-
-def _take_over(path: Path, owner: str, also_from_the_living: bool) -> str:
-    """Takes over what another process has claimed; returns what there is to say."""
-    host, _, process = owner.rpartition("-")
-    lock = _lock(path, owner)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, PermissionError):  # or it is another person's
-        if not also_from_the_living:
-            raise Claimed(f"process {process} on {host}") from None
-        try:
-            Path(lock.lock_file).replace(_taken(path, owner))
+        Raises:
+            Claimed: if another process trains into it.
+            OSError: if the folder cannot be written.
+        """
+        if self._held or self.lost:
+            place = self.place()
+            return f"another training has taken it over: goes on in {place.name}" * self.lost
+        if not over:
+            self.check()
+        other, said = Owner.of(self._owner_file), ""
+        if other and not other.shares_process(self.me) and other.lives() is not False:
             with suppress(FileNotFoundError):  # it may not have written yet
-                path.replace(_aside(path, owner))
-        except PermissionError:  # Windows renames no file that is open
-            raise Claimed(f"process {process} on {host}") from None
-        return f"process {process} on {host} goes on in {_aside(path, owner).name}"
-    if host == socket.gethostname():
-        _let_go(lock)
-        return ""
-    Path(lock.lock_file).replace(_taken(path, owner))
-    lock.release()
-    return f"process {process} on {host}, if it still runs, goes on in {_aside(path, owner).name}"
+                write_whole(self._aside(other), self.path.read_bytes())
+            doubt = "" if other.lives() else ", if it still runs,"
+            said = f"{other}{doubt} goes on in {self._aside(other).name}"
+        write_whole(self._owner_file, json.dumps(asdict(self.me)))
+        self._held = True
+        return said
+
+    def place(self) -> Path:
+        """Where this training may write: the file, or one beside it once the file is lost.
+
+        Raises:
+            OSError: if the folder cannot be written.
+        """
+        if self.me.process != os.getpid():  # a fork: another training, which has claimed nothing
+            self.me, self._held, self.lost = Owner.new(), False, True
+        if self._held:
+            owner = Owner.of(self._owner_file)
+            self.lost = owner is not None and owner != self.me
+            self._held = owner == self.me
+        if not self._held and not self.lost:
+            # let go, and somebody has trained on since
+            self.lost = self._left is not None and self._left != _likeness(self.path)
+            with suppress(Claimed):
+                self.lost or self.take()
+            self.lost = not self._held
+        return self._aside(self.me) if self.lost else self.path
+
+    def release(self) -> None:
+        """Lets others train into the file."""
+        if self._held:
+            self._left, self._held = _likeness(self.path), False
+        _release(self._owner_file, self.me)
+
+    def _aside(self, owner: Owner) -> Path:
+        name = f"{ASIDE}{owner.host}-{owner.process}-{owner.training}"
+        return self.path.with_name(self.path.stem + name + self.path.suffix)
 
 
-def _let_go(lock: FileLock) -> None:
+def _release(owner_file: Path, owner: Owner) -> None:
     with suppress(OSError):
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
+        if owner.process == os.getpid() and Owner.of(owner_file) == owner:
+            owner_file.unlink(missing_ok=True)
 
 
-def _has_claim(path: Path) -> bool:
-    lock = _claims.get((os.getpid(), path))
-    return lock is not None and Path(lock.lock_file).exists()
-
-
-def _others(path: Path) -> Iterator[str]:
-    """The owners of the other claims, as HOST-PROCESS."""
-    for file in list(path.parent.iterdir()):
-        if file.name.startswith(path.name + ".") and file.name.endswith(LOCK):
-            owner = file.name[len(path.name) + 1 : -len(LOCK)]
-            if owner != _me():
-                yield owner
-
-
-def _lock(path: Path, owner: str) -> FileLock:
-    return FileLock(path.with_name(f"{path.name}.{owner}{LOCK}"), thread_local=False)
-
-
-def _taken(path: Path, owner: str) -> Path:
-    """Is there once the claim of this owner has been taken over, and it has not noticed yet."""
-    return path.with_name(f"{path.name}.{owner}.taken")
-
-
-def _aside(path: Path, owner: str) -> Path:
-    return path.with_name(f"{path.stem}.{owner}{path.suffix}")
-
-
-def _me() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}"
+def _likeness(path: Path) -> tuple[int, int]:
+    """What tells whether a file has been written since; zeros if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from probnn.training.checkpoints import NotWritten, not_written, save
-from probnn.training.claims import own_place, release
+from probnn.training.claims import Claim
 
 __all__ = ["TrainingFile"]
 
@@ -21,13 +21,18 @@ class TrainingFile:
         path: of the file.
         parts: what is kept beside the position among the batches: model, optimiser, history.
         every: seconds between two writings during training; 0 writes before every step.
+        claim: to the file; a new one by default.
     """
 
     path: Path
     parts: dict[str, Any]
     every: float = 20.0
+    claim: Claim = None  # type: ignore[assignment]  # until it has been made
     _tried_at: float = field(default_factory=time.monotonic, init=False)
     _said: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self.claim = self.claim or Claim(self.path)
 
     def write(self, batches: Any) -> None:
         """Writes the parts as they are now, and the position among the batches.
@@ -39,17 +44,17 @@ class TrainingFile:
             CheckpointError: if a part holds what cannot be kept.
         """
         self._tried_at = time.monotonic()
+        place = None
         try:
-            path = own_place(self.path)
+            # twice if it is taken over while it is being written
+            while place != (place := self.claim.place()):
+                save(place, batches=batches, **self.parts)
         except OSError as error:
             raise not_written(self.path, error) from None
-        save(path, batches=batches, **self.parts)
-        moved = (
-            f"another process trains into {self.path.name}: this training goes on in {path.name}"
-        )
         if batches.finished:
-            release(self.path)
-        self._say(moved if path.name != self.path.name else "")
+            self.claim.release()
+        moved = f"another training goes on in {self.path.name}: this one does in {place.name}"
+        self._say(moved if self.claim.lost else "")
 
     def write_if_due(self, batches: Any) -> bool:
         """Writes if the last try was `every` seconds ago.

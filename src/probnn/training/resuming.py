@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from probnn.training.checkpoints import (
     save,
     set_state,
 )
-from probnn.training.claims import Claimed, claim, release
+from probnn.training.claims import Claim, Claimed
 from probnn.training.cycles import Cycle
 from probnn.training.keeping import TrainingFile
 from probnn.training.optimizers import take_up
@@ -113,6 +114,7 @@ def resume(
     working = in_progress(shipped)
     plain(parts)  # what could not be written is told now
     origin, missing, notes = "", [], []
+    claim = _claim(batches, working)
     if batches.steps:
         if fresh:
             notes = ["fresh=True is for a new model and cycle: run the cell that makes them first"]
@@ -120,26 +122,36 @@ def resume(
     elif not fresh and (working.exists() or shipped.exists()):
         source = working if working.exists() else shipped
         origin = f"from {path}, {'shipped' if source is shipped else 'in progress'}"
-        if source is working:
-            notes.append(_claim(working, path))
+        _unless_claimed(claim.check, path)
         missing = _load_parts(source, batches=batches, **parts)
     if batches.finished:
-        release(working)
+        claim.release()
     else:
-        notes.append(_claim(working, path, take_over=fresh and not batches.steps))
-    batches.keep_in(TrainingFile(working, parts, save_every))
-    note = "; ".join(filter(None, dict.fromkeys(notes)))
+        over = fresh and not batches.steps
+        notes.append(_unless_claimed(lambda: claim.take(over), path) or "")
+    batches.keep_in(TrainingFile(working, parts, save_every, claim))
+    note = "; ".join(filter(None, notes))
     return Resumed(batches.epoch, batches.batch_num, batches.finished, origin, tuple(missing), note)
 
 
-def _claim(working: Path, path: str | Path, take_over: bool = False) -> str:
-    """Claims the file in progress for this process; returns what there is to say."""
+def _claim(batches: Cycle, working: Path) -> Claim:
+    """The claim of this training to this file; one to another file is given up."""
+    if batches.file is None:
+        return Claim(working)
+    if batches.file.path == working:
+        return batches.file.claim
+    batches.file.claim.release()
+    return Claim(working)
+
+
+def _unless_claimed(claim: Callable[[], str | None], path: str | Path) -> str | None:
     try:
-        return claim(working, take_over)
+        return claim()
     except Claimed as other:
         raise CheckpointError(
-            f"{path}: {other} trains into this file at the moment. Close that one, or name another "
-            "file, or start over here with a new model and cycle and fresh=True"
+            f"{path}: {other} trains into this file at the moment. Shut down its kernel, or name "
+            "another file here, or start over with a new model and cycle and fresh=True (the "
+            "other then goes on in a file of its own)"
         ) from None
     except OSError as error:
         return f"NOT saved, since nothing can be written there: {error.strerror or error}"
