@@ -1,15 +1,21 @@
 """A short training that can be interrupted before any step, for the tests of this folder."""
 
+import json
+import os
 import random
 import signal
+import socket
+from dataclasses import asdict
 from functools import cache
 
 import numpy as np
+import psutil
 import torch
 from torch import nn, optim
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
+from probnn.training.claims import Owner
 
 DATA = torch.arange(21.0).reshape(7, 3)  # batches of 2: the last one is smaller
 STEPS = 8
@@ -113,6 +119,15 @@ class Run:
         (mine, my_history), (theirs, their_history) = self.state(), other.state()
         alike = my_history == their_history and len(mine) == len(theirs)
         return alike and all(map(torch.equal, mine, theirs))
+
+
+def owned(path, **who):
+    """Has the parent of this process, which lives, train into a file; says what it is called."""
+    parent = psutil.Process(os.getppid())
+    owner = Owner("abc", parent.pid, parent.create_time(), socket.gethostname(), "")
+    path.parent.mkdir(exist_ok=True)
+    path.with_name(path.name + ".owner").write_text(json.dumps({**asdict(owner), **who}))
+    return f"process {parent.pid} on {owner.host}"
 
 
 def seed_everything():

@@ -2,13 +2,11 @@
 
 import os
 import shutil
-import socket
 import time
 from contextlib import contextmanager
 
 import pytest
-from filelock import FileLock
-from runs import STEPS, Run, uninterrupted
+from runs import STEPS, Run, owned, uninterrupted
 
 from probnn.training import (
     CheckpointError,
@@ -18,7 +16,6 @@ from probnn.training import (
     load,
     resume,
 )
-from probnn.training.claims import release
 
 resource = pytest.importorskip("resource", reason="limits of file sizes are Unix's")
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -159,13 +156,12 @@ def test_it_tells_whether_it_was_written(tmp_path, monkeypatch):
     batches = enumerate_cycle([1, 2], epochs=1)
     monkeypatch.setattr(time, "monotonic", lambda: 5.0)  # 0 seconds later is late enough
     due, early = (TrainingFile(tmp_path / "x.pt", {}, every) for every in (0.0, 1.0))
-    due.write(batches), early.write(batches)
+    early.write(batches), early.claim.release(), due.write(batches)
     (tmp_path / "x.pt").unlink()
     assert due.write_if_due(batches) and (tmp_path / "x.pt").exists()
     assert not early.write_if_due(batches)
     with no_atomic_rename(tmp_path):
         assert not due.write_if_due(batches)
-    release(tmp_path / "x.pt")
 
 
 def test_a_training_whose_file_another_process_has_goes_on_beside_it_and_says_so_once(
@@ -173,18 +169,14 @@ def test_a_training_whose_file_another_process_has_goes_on_beside_it_and_says_so
 ):
     history, batches = [], enumerate_cycle([1, 2], epochs=1)
     file = TrainingFile(tmp_path / "x.pt", {"history": history})
-    with FileLock(tmp_path / "x.pt.elsewhere-7.lock"):
-        for value in (1, 2):
-            history.append(value)
-            file.write(batches)
-    beside = f"x.{socket.gethostname()}-{os.getpid()}.pt"
-    said = f"another process trains into x.pt: this training goes on in {beside}\n"
+    owned(tmp_path / "x.pt")
+    for value in (1, 2):
+        history.append(value)
+        file.write(batches)
+    (beside,) = tmp_path.glob("x.aside-*.pt")
+    said = f"another training goes on in x.pt: this one does in {beside.name}\n"
     assert capsys.readouterr().out == said
-    assert load(tmp_path / beside)["history"] == [1, 2] and not (tmp_path / "x.pt").exists()
-    release(tmp_path / "x.pt")
-    file.write(batches)
-    assert capsys.readouterr().out == "" and (tmp_path / "x.pt").exists()
-    release(tmp_path / "x.pt")
+    assert load(beside)["history"] == [1, 2] and not (tmp_path / "x.pt").exists()
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):

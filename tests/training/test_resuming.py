@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import re
 import signal
 import time
 from contextlib import suppress
@@ -11,8 +10,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
-from runs import SOURCES, STEPS, Run, inspect, new_adam, uninterrupted
+from runs import SOURCES, STEPS, Run, inspect, new_adam, owned, uninterrupted
 from torch import nn, optim
 
 from probnn.training import (
@@ -25,7 +23,6 @@ from probnn.training import (
     ship,
     stored,
 )
-from probnn.training.claims import release
 
 
 @pytest.mark.parametrize("step", range(STEPS))
@@ -268,29 +265,26 @@ def test_of_a_checkpoint_that_fits_nowhere_the_position_is_not_what_is_told(name
 
 def test_a_training_that_another_process_trains_is_not_loaded(tmp_path):
     trained(tmp_path / "x.pt", stop_after=2)
-    release(tmp_path / "in-progress/x.pt")
-    lock = FileLock(tmp_path / "in-progress/x.pt.elsewhere-7.lock")
     model, batches = nn.Linear(1, 1), enumerate_cycle([torch.ones(1, 1)] * 3)
     before = model.weight.clone()
-    with lock:
-        said = (
-            f"{tmp_path / 'x.pt'}: process 7 on elsewhere trains into this file at the moment. "
-            "Close that one, or name another file, or start over here with a new model and cycle "
-            "and fresh=True"
-        )
-        with pytest.raises(CheckpointError, match=f"^{re.escape(said)}$"):
-            resume(tmp_path / "x.pt", batches=batches, model=model)
-        assert torch.equal(model.weight, before) and batches.steps == 0
-        said = str(resume(tmp_path / "x.pt", batches=batches, model=model, fresh=True))
-    assert said == "starts at epoch 0 (process 7 on elsewhere goes on in x.elsewhere-7.pt)"
+    other = owned(tmp_path / "in-progress/x.pt")
+    with pytest.raises(CheckpointError) as refusal:
+        resume(tmp_path / "x.pt", batches=batches, model=model)
+    assert str(refusal.value) == (
+        f"{tmp_path / 'x.pt'}: {other} trains into this file at the moment. Shut down its kernel, "
+        "or name another file here, or start over with a new model and cycle and fresh=True (the "
+        "other then goes on in a file of its own)"
+    )
+    assert torch.equal(model.weight, before) and batches.steps == 0
+    said = str(resume(tmp_path / "x.pt", batches=batches, model=model, fresh=True))
+    assert said.startswith(f"starts at epoch 0 ({other} goes on in x.aside-")
 
 
 def test_a_file_that_another_process_has_begun_to_train_into_is_refused(tmp_path):
-    (tmp_path / "in-progress").mkdir()
     batches = enumerate_cycle([1, 2])
-    with FileLock(tmp_path / "in-progress/x.pt.elsewhere-7.lock"):
-        with pytest.raises(CheckpointError, match=r"/x\.pt: process 7 on elsewhere trains into"):
-            resume(tmp_path / "x.pt", batches=batches, history=[])
+    other = owned(tmp_path / "in-progress/x.pt")
+    with pytest.raises(CheckpointError, match=rf"/x\.pt: {other} trains into"):
+        resume(tmp_path / "x.pt", batches=batches, history=[])
 
 
 def test_a_training_that_began_without_a_file_or_a_part_is_kept_with_them_from_now_on(tmp_path):
