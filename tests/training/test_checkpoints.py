@@ -118,10 +118,15 @@ def test_checksums_are_written_whatever_the_process_does_with_those_of_others(tm
     torch.serialization.set_crc32_options(False)
     try:
         save(tmp_path / "x.pt", history=[1])
-        assert not torch.serialization.get_crc32_options()
+        assert torch.serialization.get_crc32_options() is False
         assert load(tmp_path / "x.pt") == {"history": [1]}
     finally:
         torch.serialization.set_crc32_options(True)
+
+
+def test_what_a_file_needs_are_its_mark_and_its_parts(tmp_path):
+    torch.save({"probnn checkpoint": 1, "parts": {"history": [1]}}, tmp_path / "x.pt")
+    assert load(tmp_path / "x.pt") == {"history": [1]}
 
 
 def test_what_cannot_be_read_is_a_clear_error(tmp_path):

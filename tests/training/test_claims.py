@@ -1,18 +1,18 @@
 """Two processes and one file: who comes second is told, and nothing of the first is lost."""
 
 import gc
-import json
 import os
 import socket
 
 import psutil
 import pytest
 import torch
+from runs import owned
 from torch import nn
 
 from probnn.training import CheckpointError, enumerate_cycle, keeping, load, resume
 from probnn.training.checkpoints import read
-from probnn.training.claims import Claim, Claimed
+from probnn.training.claims import Claim, Claimed, Owner
 
 HERE = socket.gethostname()
 
@@ -210,28 +210,69 @@ def test_what_is_written_during_a_take_over_is_kept_aside(workers, tmp_path, mon
     assert [read(path)["history"] for path in mine] == [history]
 
 
-def owned_by(folder, **who):
-    owner = {"training": "abc", "process": 1, "started": 0.0, "host": HERE, "notebook": ""}
-    (folder / "c.pt.owner").write_text(json.dumps({**owner, **who}))
-    (folder / "c.pt").write_text("what it has")
+def test_a_training_of_this_process_lives_and_says_where(monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/cambridge/c copy.ipynb")
+    owner = Owner.new()
+    assert owner.lives() and owner.started == psutil.Process().create_time()
+    assert str(owner) == f"c copy.ipynb (process {os.getpid()} on {HERE})"
+
+
+def test_a_process_that_is_there_no_more_is_no_owner(tmp_path):
+    owned(tmp_path / "c.pt", process=2**22 + 1, started=psutil.Process().create_time())
+    assert Claim(tmp_path / "c.pt").take() == ""
+
+
+def test_a_claim_stays_and_is_renewed_where_its_file_is_gone(tmp_path):
+    claim = Claim(tmp_path / "c.pt")
+    claim.take()
+    (tmp_path / "c.pt.owner").unlink()
+    assert claim.place() == tmp_path / "c.pt" and not claim.lost
+    assert Owner.of(tmp_path / "c.pt.owner") == claim.me
+
+
+def test_a_file_that_is_let_go_may_be_claimed_again_unless_another_has_written_it(tmp_path):
+    claim = Claim(tmp_path / "c.pt")
+    claim.take(), claim.place(), claim.release()
+    assert claim.place() == tmp_path / "c.pt"
+    claim.release()
+    (tmp_path / "c.pt").write_text("another's")
+    assert claim.place().name.startswith("c.aside-") and claim.lost
+    assert claim.take().startswith("another training has taken it over: goes on in c.aside-")
+    assert not (tmp_path / "c.pt.owner").exists()
+
+
+def test_who_is_taken_over_need_not_have_written(tmp_path):
+    other = owned(tmp_path / "c.pt")
+    claim = Claim(tmp_path / "c.pt")
+    assert claim.take(over=True).startswith(f"{other} goes on in c.aside-")
+    assert claim.place() == tmp_path / "c.pt"
+
+
+def test_what_another_has_claimed_is_not_let_go(tmp_path):
+    claim = Claim(tmp_path / "c.pt")
+    claim.take()
+    owned(tmp_path / "c.pt")
+    claim.release()
+    assert (tmp_path / "c.pt.owner").exists()
 
 
 def test_a_process_that_has_ended_is_no_owner_although_another_has_its_number(tmp_path):
-    owned_by(tmp_path, process=os.getppid())
+    owned(tmp_path / "c.pt", started=0.0)
+    (tmp_path / "c.pt").write_text("what it has")
     claim = Claim(tmp_path / "c.pt")
     assert claim.take() == "" and claim.place() == tmp_path / "c.pt"
     assert len(list(tmp_path.iterdir())) == 2  # no copy is kept aside
 
 
 def test_the_notebook_is_named_if_jupyter_tells_it(tmp_path):
-    parent = psutil.Process(os.getppid())
-    owned_by(tmp_path, process=parent.pid, started=parent.create_time(), notebook="c copy.ipynb")
-    with pytest.raises(Claimed, match=rf"c copy.ipynb \(process {parent.pid} on {HERE}\)"):
+    other = owned(tmp_path / "c.pt", notebook="c copy.ipynb")
+    with pytest.raises(Claimed, match=rf"c copy.ipynb \({other}\)"):
         Claim(tmp_path / "c.pt").take()
 
 
 def test_what_cannot_be_told_of_another_computer_is_said_and_what_is_there_is_copied(tmp_path):
-    owned_by(tmp_path, process=12, host="node-7")
+    owned(tmp_path / "c.pt", process=12, host="node-7")
+    (tmp_path / "c.pt").write_text("what it has")
     said = "process 12 on node-7, if it still runs, goes on in c.aside-node-7-12-abc.pt"
     assert Claim(tmp_path / "c.pt").take() == said
     assert (tmp_path / "c.aside-node-7-12-abc.pt").read_text() == "what it has"

@@ -96,7 +96,6 @@ def test_a_damaged_file_is_refused_or_holds_the_same(make, tmp_path):
     assert refused > DAMAGES / 2
 
 
-@pytest.mark.slow
 def test_every_bit_outside_of_what_has_a_checksum_may_flip(tmp_path):
     path = tmp_path / "x.pt"
     save(path, weights={"a": torch.arange(9.0), "b": torch.ones(3)})

@@ -133,7 +133,7 @@ class Claim:
             OSError: if the folder cannot be written.
         """
         if self.me.process != os.getpid():  # a fork: another training, which has claimed nothing
-            self.me, self._held, self.lost = Owner.new(), False, True
+            self.me, self._held = Owner.new(), False
         if self._held:
             owner = Owner.of(self._owner_file)
             self.lost = owner is not None and owner != self.me
