@@ -234,6 +234,8 @@ def test_a_file_that_is_let_go_may_be_claimed_again_unless_another_has_written_i
     claim = Claim(tmp_path / "c.pt")
     claim.take(), claim.place(), claim.release()
     assert claim.place() == tmp_path / "c.pt"
+    (tmp_path / "c.pt").write_text("its own")
+    assert claim.place() == tmp_path / "c.pt"
     claim.release()
     (tmp_path / "c.pt").write_text("another's")
     assert claim.place().name.startswith("c.aside-") and claim.lost
