@@ -243,6 +243,15 @@ def test_a_file_that_is_let_go_may_be_claimed_again_unless_another_has_written_i
     assert not (tmp_path / "c.pt.owner").exists()
 
 
+def test_what_was_loaded_and_never_claimed_is_not_written_over_what_another_has_made_of_it(
+    tmp_path,
+):
+    claim = Claim(tmp_path / "c.pt")
+    claim.release()  # as of a finished training
+    (tmp_path / "c.pt").write_text("another's")
+    assert claim.place() != tmp_path / "c.pt"
+
+
 def test_who_is_taken_over_need_not_have_written(tmp_path):
     other = owned(tmp_path / "c.pt")
     claim = Claim(tmp_path / "c.pt")

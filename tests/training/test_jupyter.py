@@ -379,7 +379,7 @@ def test_a_notebook_left_open_for_a_day_stays_small(pretended, tmp_path):
     interrupted, sizes = 0, []
     for number in range(50):
         name, width, data = models[number % 3]
-        device = devices[number // 3 % 2]
+        device = devices[number % 2]
         code = SWITCH.format(device=device, number=number, width=width, data=data)
         assert kernel.run(code)[0] == "ok"
         for _ in range(4):

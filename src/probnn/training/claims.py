@@ -148,8 +148,7 @@ class Claim:
 
     def release(self) -> None:
         """Lets others train into the file."""
-        if self._held:
-            self._left, self._held = _likeness(self.path), False
+        self._left, self._held = _likeness(self.path), False
         _release(self._owner_file, self.me)
 
     def _aside(self, owner: Owner) -> Path:
