@@ -256,12 +256,15 @@ def test_the_latent_explorer_follows_its_sliders(browser, lab, look, tmp_path):
     page.wait_for_selector(".jupyter-widgets img", timeout=90_000)
     image, sliders = page.locator(".jupyter-widgets img").first, page.locator(".noUi-handle")
     assert sliders.count() == 5  # the label, and four dimensions of z
-    for slider in (0, 1):
-        follows = changed(image)
-        sliders.nth(slider).focus()
-        for _ in range(5):
-            page.keyboard.press("ArrowRight")
-        wait(follows, 20, "the image to follow", page)
+    for slider in (sliders.nth(0), sliders.nth(1)):
+        follows, at = changed(image), slider.get_attribute("aria-valuenow")
+
+        def moved(slider=slider, at=at):
+            slider.press("ArrowRight")  # again if JupyterLab took the focus away meanwhile
+            return slider.get_attribute("aria-valuenow") != at
+
+        wait(moved, 60, "the slider to move", page)
+        wait(follows, 60, "the image to follow", page)
     look(page, "5_explorer")
     page.close()
 
