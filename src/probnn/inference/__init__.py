@@ -3,6 +3,7 @@
 Bounds, estimates, exact answers, and q fitted to each datum.
 """
 
+from probnn.inference.annealing import Annealed, Sandwich, log_marginal_ais, sandwich
 from probnn.inference.exact import Quadrature, log_marginal_quadrature, quadrature
 from probnn.inference.likelihood import (
     ApproximatePosterior,
@@ -19,18 +20,22 @@ from probnn.inference.likelihood import (
 from probnn.inference.svi import fit_posterior
 
 __all__ = [
+    "Annealed",
     "ApproximatePosterior",
     "Generator",
     "Loglik",
     "MonteCarlo",
     "Quadrature",
+    "Sandwich",
     "elbo",
     "fit_posterior",
     "log_joint",
     "log_marginal",
+    "log_marginal_ais",
     "log_marginal_quadrature",
     "log_weights",
     "mean_and_se",
     "over_batches",
     "quadrature",
+    "sandwich",
 ]

@@ -124,7 +124,7 @@ def log_weights(loglik: Loglik, x: Tensor, q: ApproximatePosterior, samples: int
         >>> log_weights(lambda x, z: log_normal(x, z).sum(-1), x, prior, samples=3).shape
         torch.Size([3, 5])
     """
-    z = _draw(x, q, samples)
+    z = draw(x, q, samples)
     return log_joint(loglik, x, z) - q.log_density(z)
 
 
@@ -146,7 +146,7 @@ def elbo(loglik: Loglik, x: Tensor, q: ApproximatePosterior, samples: int = 1) -
         >>> elbo(ignores_z, torch.ones(5, 1), q)
         tensor([-2., -2., -2., -2., -2.])
     """
-    return loglik(x, _draw(x, q, samples)).mean(0) - q.kl_from_prior()
+    return loglik(x, draw(x, q, samples)).mean(0) - q.kl_from_prior()
 
 
 @torch.no_grad()
@@ -233,8 +233,8 @@ def mean_and_se(values: Tensor) -> tuple[float, float]:
     return values.mean().item(), (values.std() / math.sqrt(values.numel())).item()
 
 
-def _draw(x: Tensor, q: ApproximatePosterior, samples: int) -> Tensor:
-    """K draws of z for each datum, (K, B, d)."""
+def draw(x: Tensor, q: ApproximatePosterior, samples: int) -> Tensor:
+    """K >= 1 draws of z for each datum, (K, B, d), from a q of as many data."""
     if samples < 1:
         raise ValueError(f"expected samples >= 1, got {samples}")
     z = q.sample(samples)
