@@ -70,9 +70,9 @@ def log_marginal_ais(
 ) -> Annealed:
     """A lower bound on log p(x) for each datum, by annealed importance sampling from `start`.
 
-    Costs 2 K T leapfrogs evaluations of `loglik` and its slope, half of them by a pilot that finds
-    the sizes of the moves. A start too wide costs temperatures; one that misses an island of the
-    posterior is mended by none.
+    Costs K T leapfrogs evaluations of `loglik` and its slope, and a quarter more by a pilot, that
+    finds the sizes of the moves. A start too wide costs temperatures; one that misses an island of
+    the posterior is mended by none.
 
     Args:
         loglik: maps x (B, ...) and z (K, B, d) to log p(x|z), (K, B); differentiable in z.
@@ -192,7 +192,7 @@ class _Path:
         """Sizes (B, d) of the gradient steps that let three moves of four be accepted, found by
         chains for that alone: if they still adapted in the measured run, that would be no bound."""
         size, sizes = self.start.sample(100).std(0) / self.first.shape[-1] ** 0.25, []
-        point = self.at(self.start.sample(self.chains))
+        point = self.at(self.start.sample(max(2, self.chains // 4)))
         for b in self.betas[1:-1]:
             point, accepted = self.move(point, b, size)
             size = size * ((accepted.to(size.dtype).mean(0) - 0.75) / 8).exp()[:, None]

@@ -114,9 +114,19 @@ class GaussianEncoder(Encoder):
 
 
 def mlp_generator(
-    d: int, hidden: tuple[int, ...] = (400,), activation: type[nn.Module] = nn.ReLU
+    d: int,
+    hidden: tuple[int, ...] = (400,),
+    activation: type[nn.Module] = nn.ReLU,
+    pixel_means: Tensor | None = None,
 ) -> BernoulliImageGenerator:
     """A fully connected generator p(x|z). With the defaults and d=20, that of the PyTorch example.
+
+    Args:
+        d: dimension of z.
+        hidden: widths of the hidden layers.
+        activation: after each of them.
+        pixel_means: (1, 28, 28), in [0, 1]: what the last layer's bias gives to begin with, taken
+            between 0.001 and 0.999. By default that bias is random, as the other parameters.
 
     Source:
         The PyTorch examples' VAE; Oslo exercise, week 12, task 2; Toronto assignment 3.
@@ -126,6 +136,8 @@ def mlp_generator(
         torch.Size([5, 1, 28, 28])
     """
     layers = mlp((d, *hidden, 784), activation)
+    if pixel_means is not None:
+        layers[-1].bias = nn.Parameter(torch.logit(pixel_means.flatten(), eps=1e-3))
     f = nn.Sequential(*layers, nn.Unflatten(1, (1, 28, 28)), nn.Sigmoid())
     return BernoulliImageGenerator(d, f)
 
