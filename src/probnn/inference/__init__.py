@@ -5,6 +5,7 @@ Bounds, estimates, exact answers, and q fitted to each datum.
 
 from probnn.inference.annealing import Annealed, Sandwich, log_marginal_ais, sandwich
 from probnn.inference.exact import Quadrature, log_marginal_quadrature, quadrature
+from probnn.inference.importance import doubly_reparameterised, importance_weighted
 from probnn.inference.likelihood import (
     ApproximatePosterior,
     Generator,
@@ -27,8 +28,10 @@ __all__ = [
     "MonteCarlo",
     "Quadrature",
     "Sandwich",
+    "doubly_reparameterised",
     "elbo",
     "fit_posterior",
+    "importance_weighted",
     "log_joint",
     "log_marginal",
     "log_marginal_ais",

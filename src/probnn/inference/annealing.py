@@ -1,16 +1,14 @@
 """Bounds on log p(x) from both sides, by annealed importance sampling (AIS).
 
-Importance sampling is far too low where q misses the posterior. Here z is drawn from q and then
-led to the posterior in small steps, through the densities
+Here z is drawn from q and then led to the posterior in small steps, through the densities
 
     f_t(z) = q(z)^(1 - b_t) p(x, z)^b_t,     0 = b_0 < b_1 < ... < b_T = 1,
 
 with a Hamiltonian move at each. Its weight is the product of the ratios f_t(z) / f_(t-1)(z) at the
 z that were met. Whatever the moves are, as long as each leaves its f_t unchanged, weights have the
 mean p(x): the log of the mean of K weights is a *lower* bound in expectation, and lies c nats above
-log p(x) at most one time in e^c. The same way backwards, from an exact sample of the posterior, has
-weights of mean 1 / p(x), hence an *upper* bound. An exact sample is known only of data simulated
-from the model, the z that they were made from. Of given data there is a lower bound.
+log p(x) at most one time in e^c. Backwards, from an exact sample of the posterior, they have the
+mean 1 / p(x), hence an *upper* bound: of data simulated from the model, whose z is such a sample.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from probnn.inference.likelihood import ApproximatePosterior, Loglik, draw, log_
 
 __all__ = ["Annealed", "Sandwich", "log_marginal_ais", "sandwich"]
 
-# where all chains are: z (K, B, d); log q(z) and log p(x, z), (2, K, B); their slopes, (2, K, B, d)
+# of the chains: z (K, B, d); log q(z) and log p(x, z), (2, K, B); their slopes, (2, K, B, d)
 _Point: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
@@ -38,13 +36,15 @@ class Annealed(NamedTuple):
         standard_error: (B,) over the chains, by the delta method. It knows nothing of what all
             chains missed; the gap between both bounds does.
         effective_chains: (B,) (sum w)^2 / sum w^2, from 1 to K. Near 1, one chain decides.
-        acceptance: (B,) the least share of moves accepted by one of the chains: at 0 it stood
-            still. NaN if there were no moves.
+        distance: (B,) KL(q || p(z|x)) + KL(p(z|x) || q) of the start, as far as the chains got.
+            Where it is not well below the number of temperatures, the bound is loose.
+        acceptance: (B,) the share of moves accepted, of the chain with the smallest; NaN of none.
     """
 
     estimate: Tensor
     standard_error: Tensor
     effective_chains: Tensor
+    distance: Tensor
     acceptance: Tensor
 
 
@@ -86,8 +86,7 @@ def log_marginal_ais(
         ValueError: if a count is below 1, if start and x differ in batch size, or at a NaN.
 
     Source:
-        Neal, "Annealed importance sampling", 2001; Wu et al., "On the quantitative analysis of
-        decoder-based generative models", 2017.
+        Neal, "Annealed importance sampling", 2001; Wu et al., 2017, for decoder-based models.
 
     Example:
         >>> from probnn.densities import DiagonalGaussian, log_normal
@@ -173,20 +172,21 @@ class _Path:
     def anneal(self, z: Tensor, sizes: list[Tensor], sign: int = 1) -> Annealed:
         """Leads z (K, B, d) along the path, or back if the sign is -1."""
         betas, sizes, point = self.betas[::sign], sizes[::sign], self.at(z)
-        log_w, moved = torch.zeros_like(point[1][0]), [torch.full_like(point[1][0], math.nan)]
+        ratios, moved = [], [torch.full_like(z[..., 0], math.nan)]
         for t in range(1, len(betas)):
-            log_q, log_p = point[1]
-            log_w = log_w + (betas[t] - betas[t - 1]) * (log_p - log_q)
+            ratios.append(point[1][1] - point[1][0])  # log p(x, z) - log q(z)
             if t < len(betas) - 1:
                 point, accepted = self.move(point, betas[t], sizes[t - 1])
-                moved.append(accepted.to(log_w.dtype))
+                moved.append(accepted.to(z.dtype))
+        log_w = (torch.stack(ratios) * z.new_tensor(betas).diff()[:, None, None]).sum(0)
         if log_w.isnan().any():
             raise ValueError("expected numbers for log p(x|z) and log q(z), got NaN")
         log_sum, chains = log_w.logsumexp(0), len(log_w)
         effective = (2 * log_sum - (2 * log_w).logsumexp(0)).exp()
         error = ((chains / effective - 1).clamp(min=0) / (chains - 1 or math.nan)).sqrt()
+        distance = sign * (ratios[-1] - ratios[0]).mean(0)
         acceptance = torch.stack(moved).nanmean(0).amin(0)
-        return Annealed(sign * (log_sum - math.log(chains)), error, effective, acceptance)
+        return Annealed(sign * (log_sum - math.log(chains)), error, effective, distance, acceptance)
 
     def pilot(self) -> list[Tensor]:
         """Sizes (B, d) of the gradient steps that let three moves of four be accepted, found by
@@ -195,6 +195,6 @@ class _Path:
         point = self.at(self.start.sample(max(2, self.chains // 4)))
         for b in self.betas[1:-1]:
             point, accepted = self.move(point, b, size)
-            size = size * ((accepted.to(size.dtype).mean(0) - 0.75) / 8).exp()[:, None]
+            size = size * ((accepted.to(size.dtype).mean(0) - 0.75) / 4).exp()[:, None]
             sizes.append(size)
         return sizes
