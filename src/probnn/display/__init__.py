@@ -4,6 +4,16 @@ from probnn.display.animation import animate
 from probnn.display.contours import mass_contours, mass_levels
 from probnn.display.explorer import explore
 from probnn.display.live import progress
+from probnn.display.pages import says, show_source
 from probnn.display.reconstructions import plot
 
-__all__ = ["animate", "explore", "mass_contours", "mass_levels", "plot", "progress"]
+__all__ = [
+    "animate",
+    "explore",
+    "mass_contours",
+    "mass_levels",
+    "plot",
+    "progress",
+    "says",
+    "show_source",
+]
