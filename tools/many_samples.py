@@ -57,6 +57,9 @@ class Run(NamedTuple):
 SCHEDULE = {"steps": {1: 4, 5: 4, 50: 4}, "time": {1: 32, 5: 22, 50: 4}}
 
 
+JUDGED, HOW = 500, Settings(temperatures=100)  # images of each kind, and how closely
+
+
 def burda_model() -> GaussianEncoder:
     """784-200-200-50 and back, its last bias at the means of the pixels."""
     means = load_mnist("train").images.mean(0)
@@ -106,20 +109,20 @@ def train_run(run: Run, folder: Path) -> tuple[GaussianEncoder, float]:
 
 
 def judge_run(run: Run, folder: Path) -> dict[str, Tensor]:
-    """The bounds of `bound_images` on 500 test images, pixels sampled, and "seconds" of training.
+    """The bounds of `bound_images` on test images, pixels sampled, and "seconds" of training.
 
-    Of seed 0 also on 500 images simulated from the model: "simulated_lower", "simulated_upper".
+    Of seed 0 also on images simulated from the model: "simulated_lower", "simulated_upper".
     """
     model, seconds = train_run(run, folder)
     generator = torch.Generator().manual_seed(0)
-    x, how = load_mnist("test", "sampled", generator).images[:500], Settings(temperatures=100)
-    found = bound_images(model, x, None, how, folder / f"bounds/h_{run.name}_test.pt")
+    x = load_mnist("test", "sampled", generator).images[:JUDGED]
+    found = bound_images(model, x, None, HOW, folder / f"bounds/h_{run.name}_test.pt")
     if run.seed == 0:
         torch.manual_seed(1)
-        z = torch.randn(500, model.d)
+        z = torch.randn(JUDGED, model.d)
         with torch.no_grad():
             x = torch.bernoulli(model.f(z))
         path = folder / f"bounds/h_{run.name}_simulated.pt"
-        simulated = bound_images(model, x, z, how, path)
+        simulated = bound_images(model, x, z, HOW, path)
         found |= {f"simulated_{side}": simulated[side] for side in ("lower", "upper")}
     return found | {"seconds": torch.tensor([seconds])}
