@@ -17,15 +17,23 @@ from torch import Tensor, optim
 from probnn.data import load_mnist
 from probnn.densities import DiagonalGaussian
 from probnn.display import progress
-from probnn.inference import fit_posterior, log_marginal_ais, log_weights, sandwich
+from probnn.inference import (
+    fit_posterior,
+    log_marginal_ais,
+    log_weights,
+    mean_and_se,
+    sandwich,
+)
 from probnn.models import BernoulliImageGenerator, GaussianEncoder, mlp_encoder, mlp_generator
-from probnn.runtime import tune_process
-from probnn.training import Interruptable, enumerate_cycle, load, resume
+from probnn.runtime import run_all, tune_process
+from probnn.training import Interruptable, enumerate_cycle, load, resume, save
 from tools.pages import ROOT
 
-__all__ = ["COUNTS", "Settings", "bound_images", "k_sample_bounds"]
+__all__ = ["COUNTS", "Settings", "bound_images", "k_sample_bounds", "least_likely", "study_bounds"]
 
 SHIPPED = ROOT / "checkpoints"
+# other random starts than the shipped ones, 4 of d=20 and 0 of the PyTorch example
+STARTS = {"d20": (0, 1), "pytorch": (1, 2, 3, 4)}
 COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500, 5000]
 
 
@@ -124,15 +132,16 @@ def trained(name: str, folder: Path) -> GaussianEncoder:
     return model
 
 
-def train_pytorch_example(start: int, folder: Path) -> None:
-    """The PyTorch example from another start, trained as Cambridge (e) does it."""
+def train_start(name: str, folder: Path) -> None:
+    """A model of Cambridge (e) from another start, trained as that page does it."""
     tune_process()
-    torch.manual_seed(start)
-    model = untrained("pytorch")
+    torch.manual_seed(int(name.split("start")[1]))
+    model = untrained(name)
     optimizer = optim.Adam(model.parameters())
-    batches = enumerate_cycle(load_mnist("fit"), batch_size=128, epochs=10)
+    data, mlp = load_mnist("fit"), name.startswith("pytorch")
+    batches = enumerate_cycle(data, batch_size=128 if mlp else 100, epochs=10 if mlp else 5)
     history: list[float] = []
-    path = folder / f"cambridge/e_pytorch_start{start}.pt"
+    path = folder / f"cambridge/e_{name}.pt"
     parts = resume(path, model=model, optimizer=optimizer, batches=batches, history=history)
     print(path, parts, file=sys.stderr)
     with Interruptable() as check_interrupted:
@@ -145,17 +154,28 @@ def train_pytorch_example(start: int, folder: Path) -> None:
             history.append(loglik_lb.item())
 
 
+def least_likely(number: int = 300) -> tuple[Tensor, Tensor]:
+    """The images that are least likely by Cambridge (d)'s 100 samples, and which they are."""
+    scores = load(SHIPPED / "cambridge/d_scores.pt")["result"]["estimate"]
+    which = (-scores).topk(number).indices
+    images = torch.cat([load_mnist(part).images for part in ("fit", "held_out")])
+    return images[which], which
+
+
 def bound_part(name: str, part: str, folder: Path) -> dict[str, Tensor]:
     """The bounds of one part of the images by the model of this name.
 
     Args:
         name: as `trained` knows it.
-        part: "simulated", 500 images; or "test", the first 500, of models from other starts 200.
+        part: "simulated", 500 images; "test", the first 500, of models from other starts 200; or
+            "least", those of `least_likely`.
         folder: of the weights and of what was done so far.
     """
     model, z = trained(name, folder), None
     how = Settings(temperatures=300 if model.d > 4 else 200)
-    if part == "simulated":
+    if part == "least":
+        x = least_likely()[0]
+    elif part == "simulated":
         torch.manual_seed(1)
         z = torch.randn(500, model.d)
         with torch.no_grad():
@@ -163,3 +183,21 @@ def bound_part(name: str, part: str, folder: Path) -> dict[str, Tensor]:
     else:
         x = load_mnist("test").images[: 200 if "start" in name else 500]
     return bound_images(model, x, z, how, folder / f"bounds/{name}_{part}.pt")
+
+
+def study_bounds(folder: Path) -> None:
+    """Trains what is bounded, bounds it, and stores it for Cambridge (d), (e) and Oslo 2."""
+    starts = [f"{name}_start{n}" for name, all_n in STARTS.items() for n in all_n]
+    run_all(train_start, [(name, folder) for name in starts])
+    models = ["c", "d4", "d20", "pytorch", "beta_0.784", "beta_1"]
+    parts = [(name, part) for name in models for part in ("simulated", "test")]
+    parts += [(name, "test") for name in starts] + [("c", "least")]
+    found = run_all(bound_part, [(*part, folder) for part in parts])
+    for (name, part), result in zip(parts, found, strict=True):
+        lower = mean_and_se(result["lower"][:, 0])
+        print(f"{name}, {part}: at least {lower[0]:.2f} ± {lower[1]:.2f}", file=sys.stderr)
+    save(
+        SHIPPED / "cambridge/e_bounds.pt",
+        **{"_".join(part): result for part, result in zip(parts, found, strict=True)},
+        which_are_least=least_likely()[1],
+    )

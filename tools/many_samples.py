@@ -17,13 +17,28 @@ from torch import Tensor, nn, optim
 from probnn.data import load_mnist, treat_pixels
 from probnn.densities import DiagonalGaussian
 from probnn.display import progress
-from probnn.inference import Loglik, doubly_reparameterised, importance_weighted, log_weights
+from probnn.inference import (
+    Loglik,
+    doubly_reparameterised,
+    importance_weighted,
+    log_weights,
+    mean_and_se,
+)
 from probnn.models import GaussianEncoder, mlp_encoder, mlp_generator
-from probnn.runtime import tune_process
-from probnn.training import Interruptable, enumerate_cycle, resume
+from probnn.runtime import run_all, tune_process
+from probnn.training import Interruptable, enumerate_cycle, resume, save
 from tools.bounds import Settings, bound_images
+from tools.pages import ROOT
 
-__all__ = ["BOUNDS", "SCHEDULE", "Run", "burda_model", "judge_run", "train_run"]
+__all__ = [
+    "BOUNDS",
+    "SCHEDULE",
+    "Run",
+    "burda_model",
+    "judge_run",
+    "study_many_samples",
+    "train_run",
+]
 
 
 def mean_of_bounds(loglik: Loglik, x: Tensor, q: DiagonalGaussian, samples: int) -> Tensor:
@@ -126,3 +141,23 @@ def judge_run(run: Run, folder: Path) -> dict[str, Tensor]:
         simulated = bound_images(model, x, z, HOW, path)
         found |= {f"simulated_{side}": simulated[side] for side in ("lower", "upper")}
     return found | {"seconds": torch.tensor([seconds])}
+
+
+def study_many_samples(folder: Path) -> None:
+    """Question (h): all runs of the schedule from three seeds, and one of the cure; stored."""
+    runs = {
+        Run(bound, samples, epochs, seed)
+        for seed in range(3)
+        for schedule in SCHEDULE.values()
+        for samples, epochs in schedule.items()
+        for bound in (("mean", "importance") if samples > 1 else ("mean",))
+    }
+    wanted = [*sorted(runs), Run("doubly", 50, SCHEDULE["steps"][50], 0)]
+    found = run_all(judge_run, [(run, folder) for run in wanted])
+    for run, result in zip(wanted, found, strict=True):
+        lower = mean_and_se(result["lower"][:, 0])
+        print(f"{run.name}: at least {lower[0]:.2f} ± {lower[1]:.2f}", file=sys.stderr)
+    save(
+        ROOT / "checkpoints/cambridge/h_runs.pt",
+        **{run.name: result for run, result in zip(wanted, found, strict=True)},
+    )

@@ -1,6 +1,9 @@
 """Trains models from many random starts, for the pages that say how much the start matters.
 
     python -m tools.studies                 every study; an interrupted one goes on where it stopped
+    python -m tools.studies starts          question (e)'s random starts (an hour on two cores)
+    python -m tools.studies bounds          bounds on log p(x) from both sides (an hour)
+    python -m tools.studies many_samples    question (h)'s trainings with many samples (an hour)
     python -m tools.studies 20:3 4:1        only these: d=20 from start 3, d=4 from start 1
     python -m tools.studies scores 5000     5,000-sample log p(x) of all 54,000 images, model of (c)
 
@@ -9,7 +12,8 @@ The models are trained side by side on all cores, or on the Dask cluster that PR
 one thread, so that the result depends neither on the number of cores nor on who computes it.
 
 Weights go to runs/studies (or PROBNN_CHECKPOINTS). When all starts are done, checkpoints/cambridge/
-e_starts.pt, e_d4.pt and e_d20.pt are replaced; scores go to runs/studies.
+e_starts.pt, e_d4.pt and e_d20.pt are replaced, by the other studies e_bounds.pt and h_runs.pt;
+scores go to runs/studies.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ from probnn.inference import MonteCarlo, log_marginal, mean_and_se, over_batches
 from probnn.models import BernoulliImageGenerator, GaussianEncoder
 from probnn.runtime import checkpoint_folder, run_all, tune_process
 from probnn.training import Interruptable, enumerate_cycle, load, resume, save
+from tools.bounds import study_bounds
+from tools.many_samples import study_many_samples
 from tools.pages import ROOT
 
 STARTS = {4: range(7), 20: range(5)}  # latent dimension: random starts
@@ -147,13 +153,15 @@ def main() -> None:
     folder = checkpoint_folder().resolve()
     print(tune_process(), file=sys.stderr)
     torch.set_num_threads(1)
+    studies = {"starts": study_starts, "bounds": study_bounds, "many_samples": study_many_samples}
     if sys.argv[1:2] == ["scores"]:
         study_scores(int(sys.argv[2]))
-    elif sys.argv[1:]:
+    elif set(sys.argv[1:]) <= set(studies):
+        for name in sys.argv[1:] or studies:
+            studies[name](folder)
+    else:
         chosen = [tuple(map(int, name.split(":"))) for name in sys.argv[1:]]
         run_all(train_image_model, [(d, start, folder) for d, start in chosen])
-    else:
-        study_starts(folder)
 
 
 if __name__ == "__main__":
