@@ -81,8 +81,9 @@ def bound_images(
         path: of the file that is kept up to date.
 
     Returns:
-        The fields of `Annealed` as "lower" (N, 4), if there is z also as "upper"; "fitted" (N,),
-        the ELBO of a q fitted to each image, from which the chains start; "curve" and "effective"
+        "lower", and if there is z "upper": the bounds; "lower_error", "lower_chains" and
+        "lower_accepted": their standard errors, effective chains and acceptance; "fitted": the ELBO
+        of a q fitted to each image, from which the chains start; all (N,). "curve" and "effective"
         (N, 12), see `k_sample_bounds`.
     """
     tune_process()
@@ -106,7 +107,12 @@ def bound_images(
                 row["lower"] = torch.stack(log_marginal_ais(loglik, images, start, **counts), 1)
             row["curve"], row["effective"] = k_sample_bounds(model, images)
             rows.append(row)
-    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    found = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    for side in {"lower", "upper"} & set(found):
+        columns = found.pop(side).T
+        found |= {side: columns[0], f"{side}_error": columns[1]}
+        found |= {f"{side}_chains": columns[2], f"{side}_accepted": columns[-1]}
+    return found
 
 
 def untrained(name: str) -> GaussianEncoder:
@@ -194,7 +200,7 @@ def study_bounds(folder: Path) -> None:
     parts += [(name, "test") for name in starts] + [("c", "least")]
     found = run_all(bound_part, [(*part, folder) for part in parts])
     for (name, part), result in zip(parts, found, strict=True):
-        lower = mean_and_se(result["lower"][:, 0])
+        lower = mean_and_se(result["lower"])
         print(f"{name}, {part}: at least {lower[0]:.2f} ± {lower[1]:.2f}", file=sys.stderr)
     save(
         SHIPPED / "cambridge/e_bounds.pt",

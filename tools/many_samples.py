@@ -155,7 +155,7 @@ def study_many_samples(folder: Path) -> None:
     wanted = [*sorted(runs), Run("doubly", 50, SCHEDULE["steps"][50], 0)]
     found = run_all(judge_run, [(run, folder) for run in wanted])
     for run, result in zip(wanted, found, strict=True):
-        lower = mean_and_se(result["lower"][:, 0])
+        lower = mean_and_se(result["lower"])
         print(f"{run.name}: at least {lower[0]:.2f} ± {lower[1]:.2f}", file=sys.stderr)
     save(
         ROOT / "checkpoints/cambridge/h_runs.pt",
