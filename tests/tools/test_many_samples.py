@@ -9,7 +9,16 @@ from torch import nn
 from probnn.data import LabelledImages
 from probnn.inference import importance_weighted
 from tools import many_samples
-from tools.many_samples import BOUNDS, SCHEDULE, Run, burda_model, judge_run, train_run
+from tools.many_samples import (
+    BOUNDS,
+    QUICK,
+    SCHEDULE,
+    Run,
+    burda_model,
+    judge_run,
+    runs_of,
+    train_run,
+)
 
 
 @pytest.fixture
@@ -46,10 +55,14 @@ def test_the_bounds_differ_by_what_is_done_with_the_weights(few):
     assert set(BOUNDS) == {"mean", "importance", "doubly"}
 
 
-def test_a_schedule_has_equal_steps_or_equal_seconds():
-    assert len(set(SCHEDULE["steps"].values())) == 1
-    assert SCHEDULE["time"][50] == SCHEDULE["steps"][50] < SCHEDULE["time"][5]
-    assert SCHEDULE["time"][5] < SCHEDULE["time"][1]
+@pytest.mark.parametrize("schedule", [SCHEDULE, QUICK])
+def test_a_schedule_has_equal_steps_or_equal_seconds(schedule):
+    steps, seconds = schedule["steps"], schedule["time"]
+    assert len(set(steps.values())) == 1
+    assert seconds[50] == steps[50] < seconds[5] < seconds[1]
+    runs = runs_of(schedule, 0)
+    assert len(runs) == len(set(runs)) == 8  # of 50 samples the same serve both
+    assert {run.bound for run in runs if run.samples == 1} == {"mean"}
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
