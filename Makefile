@@ -5,7 +5,8 @@
 # make report      write the executed notebooks as web pages, report/index.html
 # make exercises   write every notebook without its answers, into exercises/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
-# make studies     train the random starts that Cambridge (e) compares, on all cores (an hour on two)
+# make studies     the long studies behind Cambridge (e) and (h): random starts, bounds from both sides, many samples
+#                  (an hour each on two cores; .venv/bin/python -m tools.studies bounds makes one of them)
 # make bench       measure the work against other ways of doing it (half an hour on two cores that do nothing else)
 # Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
 

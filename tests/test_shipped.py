@@ -14,7 +14,9 @@ from torch import nn
 from probnn.data import load_mnist, load_surnames, load_xkcd
 from probnn.densities import DiagonalGaussian, kl_normal
 from probnn.inference import (
+    fit_posterior,
     log_marginal,
+    log_marginal_ais,
     log_marginal_quadrature,
     mean_and_se,
     over_batches,
@@ -39,6 +41,7 @@ from probnn.models import (
 )
 from probnn.training import load
 from probnn.tsne import TsneObjective, symmetric_gauss_neighbour_probability
+from tools.many_samples import Run, burda_model
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
 PAGE = (SHIPPED / "README.md").read_text()
@@ -151,6 +154,21 @@ def replays(file):
     return [(min(begins), 0.0, 1e-4), same_values(by_library, loglik, 0.2)]
 
 
+@reproduces("cambridge/b_nudged.pt")
+def nudged_replays(file):
+    values = result(file)["values"]  # (20, steps, 31)
+    (x, y), stages = load_xkcd(), load(SHIPPED / "cambridge/a_hwiggle.pt")["stages"]
+    model = HWiggle()
+    model.load_state_dict(stages[48_000]["model"])
+    depths = values.mean(2).min(1).values
+    recorded = recorded_in_the_page(file, r"between (-[\d.]+) and (-[\d.]+) nats")
+    return [
+        same_values(values[:, 0], model(y, x).flatten(), 1e-2),
+        (depths.max().item(), recorded[0], 0.06),
+        (depths.min().item(), recorded[1], 0.06),
+    ]
+
+
 @reproduces("cambridge/b_supremum.pt")
 def suprema(file):
     through_all = result(file)["constant σ, through all points"]
@@ -195,6 +213,51 @@ def best_starts(file):
         values = over_batches(model_of(f"cambridge/e_{best}.pt").loglik_lb, x)
         checks.append(same_mean(values, load(SHIPPED / file)[start]["held_out"][:500]))
     return checks
+
+
+@reproduces("cambridge/e_bounds.pt")
+def bounds_from_both_sides(file):
+    """Other chains, fewer steps: never above by more than chance, and near; both bounds meet."""
+    sides, checks = load(SHIPPED / file), []
+    x, models = load_mnist("test").images[:20], ("e_d4", "e_d20", "e_pytorch")
+    for name in models:
+        model = model_of(f"cambridge/{name}.pt").requires_grad_(False)
+        stored = sides[name.removeprefix("e_") + "_test"]
+        q = fit_posterior(model.f.loglik, x, model.d, 100, 4, start=model(x))
+        start = DiagonalGaussian(q.mu, 1.1 * q.sigma)
+        annealed = log_marginal_ais(model.f.loglik, x, start, chains=4, temperatures=50)
+        mean, error = mean_and_se(annealed.estimate - stored["lower"][:20])
+        elbo = over_batches(lambda x, m=model: m.loglik_lb(x, samples=50), x)
+        checks += [(max(mean, 0), 0.0, 5 * error), (mean, 0.0, 1.0)]
+        checks += [same_mean(elbo, stored["curve"][:20, 0])]
+    for name in ("c", "d4", "d20", "pytorch"):
+        both = sides[f"{name}_simulated"]
+        checks.append((mean_and_se(both["upper"] - both["lower"])[0], 0.0, 0.05))
+    return checks
+
+
+@reproduces("cambridge/h_runs.pt")
+def runs_of_many_samples(file):
+    """The stored orders of what must be ordered: the ELBO, K samples, log p(x)."""
+    checks = []
+    for run in load(SHIPPED / file).values():
+        bound = run["curve"].mean(0)
+        checks.append((bound.diff().clamp(max=0).abs().max().item(), 0.0, 0.02))
+        checks.append((max((bound[-1] - run["lower"].mean()).item(), 0.0), 0.0, 0.05))
+        if "simulated_upper" in run:
+            gap = mean_and_se(run["simulated_upper"] - run["simulated_lower"])
+            checks.append((gap[0], 0.0, 0.1 + 5 * gap[1]))
+    return checks
+
+
+@reproduces("cambridge/h_1.pt", "cambridge/h_50.pt")
+def trained_with_many_samples(file):
+    model = trained(burda_model(), file).requires_grad_(False)
+    x = load_mnist("test", "sampled", torch.Generator().manual_seed(0)).images[:500]
+    bound, samples = ("mean", 1) if file.endswith("h_1.pt") else ("importance", 50)
+    stored = load(SHIPPED / "cambridge/h_runs.pt")[Run(bound, samples, 1, 0).name]["curve"][:, 0]
+    values = over_batches(model.loglik_lb, x)
+    return [(values.mean().item(), stored.mean().item(), 3.0)]  # trained alike, not the same run
 
 
 @reproduces("cambridge/f_conditional.pt")

@@ -202,8 +202,6 @@ def study_bounds(folder: Path) -> None:
     for (name, part), result in zip(parts, found, strict=True):
         lower = mean_and_se(result["lower"])
         print(f"{name}, {part}: at least {lower[0]:.2f} ± {lower[1]:.2f}", file=sys.stderr)
-    save(
-        SHIPPED / "cambridge/e_bounds.pt",
-        **{"_".join(part): result for part, result in zip(parts, found, strict=True)},
-        which_are_least=least_likely()[1],
-    )
+    sides = {"_".join(part): result for part, result in zip(parts, found, strict=True)}
+    sides["c_least"]["which"] = least_likely()[1]
+    save(SHIPPED / "cambridge/e_bounds.pt", **sides)

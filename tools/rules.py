@@ -39,7 +39,7 @@ def loose_numbers(notebook: nbformat.NotebookNode) -> list[str]:
 
     The question, which is quoted, needs no guard.
     """
-    settings = {f"{value:g}" for value in _literals(notebook)}
+    settings = {f"{sign * value:g}" for value in _literals(notebook) for sign in (1, -1)}
     fragments, loose = [_plain(fragment) for fragment in _guards(notebook)], []
     for cell in notebook.cells[1:]:
         if cell.cell_type != "markdown":

@@ -2,6 +2,7 @@
 
 from probnn.display.animation import animate
 from probnn.display.contours import mass_contours, mass_levels
+from probnn.display.costs import letter_costs
 from probnn.display.explorer import explore
 from probnn.display.live import progress
 from probnn.display.pages import says, show_source
@@ -10,6 +11,7 @@ from probnn.display.reconstructions import plot
 __all__ = [
     "animate",
     "explore",
+    "letter_costs",
     "mass_contours",
     "mass_levels",
     "plot",

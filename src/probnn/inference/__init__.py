@@ -3,6 +3,7 @@
 Bounds, estimates, exact answers, and q fitted to each datum.
 """
 
+from probnn.inference.adaptive import adapt, resample
 from probnn.inference.annealing import Annealed, Sandwich, log_marginal_ais, sandwich
 from probnn.inference.exact import Quadrature, log_marginal_quadrature, quadrature
 from probnn.inference.importance import doubly_reparameterised, importance_weighted
@@ -28,6 +29,7 @@ __all__ = [
     "MonteCarlo",
     "Quadrature",
     "Sandwich",
+    "adapt",
     "doubly_reparameterised",
     "elbo",
     "fit_posterior",
@@ -40,5 +42,6 @@ __all__ = [
     "mean_and_se",
     "over_batches",
     "quadrature",
+    "resample",
     "sandwich",
 ]

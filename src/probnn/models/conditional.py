@@ -80,11 +80,7 @@ class ConditionalBernoulliImageGenerator(nn.Module):
     def logits(self, z: Tensor, y: Tensor) -> Tensor:
         """Log odds of the pixels, (..., B, 1, 28, 28), for z of shape (..., B, d) and B labels."""
         rows = one_hot(y)
-        if z.shape[-1] != self.d or (z.ndim > 1 and z.shape[-2] not in (1, len(rows))):
-            raise ValueError(
-                f"expected z of shape (..., {len(rows)}, {self.d}) for {len(rows)} labels, "
-                f"got {tuple(z.shape)}"
-            )
+        _check_latents(z, rows, self.d)
         batch = torch.broadcast_shapes(z.shape[:-1], rows.shape[:-1])
         inputs = torch.cat([z.expand(*batch, self.d), rows.expand(*batch, LABELS)], -1)
         return pixel_logits(self.f, inputs)
@@ -100,10 +96,7 @@ class ConditionalBernoulliImageGenerator(nn.Module):
         """
         check_images(x)
         logits = self.logits(z, y)
-        if len(x) != len(y):
-            raise ValueError(
-                f"expected one label per image, got {len(y)} labels for {len(x)} images"
-            )
+        _check_labels(x, y)
         return log_bernoulli_images(x, logits)
 
 
@@ -148,9 +141,19 @@ class ConditionalGaussianEncoder(Encoder):
         """q(z|x, y) for images (B, 1, 28, 28) and B labels: mu and sigma, each (B, d)."""
         check_images(x)
         rows = one_hot(y)
-        if len(rows) != len(x):
-            raise ValueError(
-                f"expected one label per image, got {len(rows)} labels for {len(x)} images"
-            )
+        _check_labels(x, rows)
         mu, log_variance = self.g(torch.cat([x.flatten(1), rows], 1)).chunk(2, dim=1)
         return DiagonalGaussian(mu, torch.exp(log_variance / 2))
+
+
+def _check_labels(x: Tensor, y: Tensor) -> None:
+    if len(y) != len(x):
+        raise ValueError(f"expected one label per image, got {len(y)} labels for {len(x)} images")
+
+
+def _check_latents(z: Tensor, rows: Tensor, d: int) -> None:
+    if z.shape[-1] != d or (z.ndim > 1 and z.shape[-2] not in (1, len(rows))):
+        raise ValueError(
+            f"expected z of shape (..., {len(rows)}, {d}) for {len(rows)} labels, "
+            f"got {tuple(z.shape)}"
+        )
