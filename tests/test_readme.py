@@ -98,7 +98,7 @@ def test_its_labels_read_from_z_are_those_of_the_stored_result():
         right[f"{name}, KNeighborsClassifier"].item() / 6000
         for name in ("conditional (f)", "unconditional (c)")
     )
-    assert f"z for {told:.0%} of 6,000".replace("%", " %") in README
+    assert f"z for {told:.0%} of held-out".replace("%", " %") in README
     assert f"for {untold:.0%} without conditioning".replace("%", " %") in README
 
 

@@ -14,6 +14,7 @@ WRITTEN_ANEW = [
     "cambridge/b_dips.ipynb",
     "cambridge/d_likely_images.ipynb",
     "cambridge/e_latent_dimension.ipynb",
+    "cambridge/f_style.ipynb",
     "cambridge/g_names.ipynb",
 ]
 
