@@ -12,6 +12,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WRITTEN_ANEW = [
     "cambridge/a_regression.ipynb",
     "cambridge/b_dips.ipynb",
+    "cambridge/c_autoencoder.ipynb",
     "cambridge/d_likely_images.ipynb",
     "cambridge/e_latent_dimension.ipynb",
     "cambridge/f_style.ipynb",
