@@ -17,6 +17,7 @@ WRITTEN_ANEW = [
     "cambridge/e_latent_dimension.ipynb",
     "cambridge/f_style.ipynb",
     "cambridge/g_names.ipynb",
+    "cambridge/h_many_samples.ipynb",
 ]
 
 markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
