@@ -18,6 +18,7 @@ from probnn.inference import (
     log_marginal,
     log_marginal_ais,
     log_marginal_quadrature,
+    log_weights,
     mean_and_se,
     over_batches,
     quadrature,
@@ -258,6 +259,27 @@ def trained_with_many_samples(file):
     stored = load(SHIPPED / "cambridge/h_runs.pt")[Run(bound, samples, 1, 0).name]["elbo"]
     values = over_batches(model.loglik_lb, x)
     return [(values.mean().item(), stored.mean().item(), 3.0)]  # trained alike, not the same run
+
+
+@reproduces("cambridge/h_signal.pt")
+def signal_to_noise(file):
+    """That of the ELBO of one sample, computed again; and the order of the others."""
+    signal = {name: value.item() for name, value in result(file).items()}
+    model, x = trained(burda_model(), "cambridge/h_50.pt"), load_mnist("train").images[:20].round()
+    slopes = []
+    for _ in range(100):
+        value = log_weights(model.f.loglik, x, model(x)).mean()
+        slope = torch.autograd.grad(value, [*model.g.parameters()])
+        slopes.append(torch.cat([g.flatten() for g in slope]))
+    noise, mean = torch.stack(slopes).var(0), torch.stack(slopes).mean(0)
+    again = ((mean**2 - noise / 100).sum() / noise.sum()).sqrt().item()
+    falls = signal["importance 50 encoder"] - signal["importance 1 encoder"]
+    saved = signal["importance 50 encoder"] - signal["doubly 50 encoder"]
+    return [
+        (again, signal["mean 1 encoder"], 0.1),
+        (max(falls, 0.0), 0.0, 0.0),
+        (max(saved, 0.0), 0.0, 0.0),
+    ]
 
 
 @reproduces("cambridge/f_conditional.pt")
