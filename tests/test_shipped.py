@@ -268,8 +268,9 @@ def signal_to_noise(file):
     model, x = trained(burda_model(), "cambridge/h_50.pt"), load_mnist("train").images[:20].round()
     slopes = []
     for _ in range(100):
-        value = log_weights(model.f.loglik, x, model(x)).mean()
-        slope = torch.autograd.grad(value, [*model.g.parameters()])
+        with torch.enable_grad():
+            value = log_weights(model.f.loglik, x, model(x)).mean()
+            slope = torch.autograd.grad(value, [*model.g.parameters()])
         slopes.append(torch.cat([g.flatten() for g in slope]))
     noise, mean = torch.stack(slopes).var(0), torch.stack(slopes).mean(0)
     again = ((mean**2 - noise / 100).sum() / noise.sum()).sqrt().item()

@@ -203,5 +203,7 @@ def study_bounds(folder: Path) -> None:
         lower = mean_and_se(result["lower"])
         print(f"{name}, {part}: at least {lower[0]:.2f} ± {lower[1]:.2f}", file=sys.stderr)
     sides = {"_".join(part): result for part, result in zip(parts, found, strict=True)}
-    sides["c_least"]["which"] = least_likely()[1]
+    which = least_likely()[1]
+    sampled = load(SHIPPED / "cambridge/d_scores.pt")["result"]["estimate"][which]
+    sides["c_least"] |= {"which": which, "sampled": sampled}  # and (d)'s 100-sample estimates
     save(SHIPPED / "cambridge/e_bounds.pt", **sides)
