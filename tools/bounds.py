@@ -29,7 +29,15 @@ from probnn.runtime import run_all, tune_process
 from probnn.training import Interruptable, enumerate_cycle, load, resume, save
 from tools.pages import ROOT
 
-__all__ = ["COUNTS", "Settings", "bound_images", "k_sample_bounds", "least_likely", "study_bounds"]
+__all__ = [
+    "COUNTS",
+    "Settings",
+    "bound_images",
+    "k_sample_bounds",
+    "least_likely",
+    "study_bounds",
+    "train",
+]
 
 SHIPPED = ROOT / "checkpoints"
 # other random starts than the shipped ones, 4 of d=20 and 0 of the PyTorch example
@@ -138,18 +146,13 @@ def trained(name: str, folder: Path) -> GaussianEncoder:
     return model
 
 
-def train_start(name: str, folder: Path) -> None:
-    """A model of Cambridge (e) from another start, trained as that page does it."""
-    tune_process()
-    torch.manual_seed(int(name.split("start")[1]))
-    model = untrained(name)
+def train(model: GaussianEncoder, path: Path, batch_size: int = 100, epochs: int = 5) -> None:
+    """Trains on the 54,000 images by Adam, as the pages do it, and goes on from its file."""
     optimizer = optim.Adam(model.parameters())
-    data, mlp = load_mnist("fit"), name.startswith("pytorch")
-    batches = enumerate_cycle(data, batch_size=128 if mlp else 100, epochs=10 if mlp else 5)
+    batches = enumerate_cycle(load_mnist("fit"), batch_size=batch_size, epochs=epochs)
     history: list[float] = []
-    path = folder / f"cambridge/e_{name}.pt"
-    parts = resume(path, model=model, optimizer=optimizer, batches=batches, history=history)
-    print(path, parts, file=sys.stderr)
+    said = resume(path, model=model, optimizer=optimizer, batches=batches, history=history)
+    print(path, said, file=sys.stderr)
     with Interruptable() as check_interrupted:
         for _, (imgs, _) in progress(batches, history):
             check_interrupted()
@@ -158,6 +161,14 @@ def train_start(name: str, folder: Path) -> None:
             (-loglik_lb).backward()
             optimizer.step()
             history.append(loglik_lb.item())
+
+
+def train_start(name: str, folder: Path) -> None:
+    """A model of Cambridge (e) from another start, trained as that page does it."""
+    tune_process()
+    torch.manual_seed(int(name.split("start")[1]))
+    how = (128, 10) if name.startswith("pytorch") else (100, 5)
+    train(untrained(name), folder / f"cambridge/e_{name}.pt", *how)
 
 
 def least_likely(number: int = 300) -> tuple[Tensor, Tensor]:

@@ -23,16 +23,15 @@ import sys
 from pathlib import Path
 
 import torch
-from torch import Tensor, optim
+from torch import Tensor
 
 from probnn.data import load_mnist
 from probnn.densities import kl_normal
-from probnn.display import progress
 from probnn.inference import MonteCarlo, log_marginal, mean_and_se, over_batches
 from probnn.models import BernoulliImageGenerator, GaussianEncoder
 from probnn.runtime import checkpoint_folder, run_all, tune_process
-from probnn.training import Interruptable, enumerate_cycle, load, resume, save
-from tools.bounds import study_bounds
+from probnn.training import load, save
+from tools.bounds import study_bounds, train
 from tools.many_samples import study_many_samples
 from tools.pages import ROOT
 
@@ -51,20 +50,7 @@ def train_image_model(d: int, start: int, folder: Path) -> GaussianEncoder:
     tune_process()
     torch.manual_seed(start)
     model = GaussianEncoder(BernoulliImageGenerator(d=d))
-    optimizer = optim.Adam(model.parameters())
-    batches = enumerate_cycle(load_mnist("fit"), batch_size=100, epochs=5)
-    history: list[float] = []
-    path = checkpoint_of(d, start, folder)
-    said = resume(path, model=model, optimizer=optimizer, batches=batches, history=history)
-    print(path, said, file=sys.stderr)
-    with Interruptable() as check_interrupted:
-        for _, (imgs, _lbls) in progress(batches, history):
-            check_interrupted()
-            loglik_lb = model.loglik_lb(imgs).mean()
-            optimizer.zero_grad()
-            (-loglik_lb).backward()
-            optimizer.step()
-            history.append(loglik_lb.item())
+    train(model, checkpoint_of(d, start, folder))
     return model
 
 
