@@ -2,7 +2,7 @@
 # make test        run all tests (make test-fast: without notebooks and other processes, a minute or two)
 # make lint        check style and types of everything (make format: mend what can be mended)
 # make lab         open JupyterLab
-# make report      write the executed notebooks as web pages, report/index.html
+# make site        write the executed notebooks as a site, site/index.html
 # make exercises   write every notebook without its answers, into exercises/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
 # make studies     the long studies behind Cambridge (e) and (h): random starts, bounds from both sides, many samples
@@ -15,7 +15,7 @@ FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: notebooks test test-fast lint format lab report exercises train studies bench
+.PHONY: notebooks test test-fast lint format lab site exercises train studies bench
 
 notebooks: .venv/ready
 	$(BIN)/python -m tools.execute
@@ -38,8 +38,8 @@ format: .venv/ready
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
 
-report: .venv/ready
-	$(BIN)/python -m tools.report
+site: .venv/ready
+	$(BIN)/python -m tools.site
 
 exercises: .venv/ready
 	$(BIN)/python -m tools.exercises

@@ -26,7 +26,7 @@ IMPORTS = {
     "training": {"runtime"},
     "inference": {"densities", "runtime"},
     "models": {"densities", "inference", "runtime"},
-    "display": {"runtime", "training"},
+    "display": {"data", "runtime", "training"},
 }
 
 

@@ -129,6 +129,13 @@ def changed(image):
     return lambda: image.get_attribute("src") != before
 
 
+def write_notebook(path, source):
+    """A notebook of one cell."""
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)"}}
+    cells = [nbformat.v4.new_code_cell(source)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+
+
 class Notebook:
     """A notebook open in JupyterLab."""
 
@@ -251,10 +258,7 @@ def test_the_latent_explorer_follows_its_sliders(browser, lab, look, tmp_path):
         "    weight.data.mul_(3)\n"
         "explore(model, d=4, labels=10)"
     )
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)"}}
-    cells = [nbformat.v4.new_code_cell(source)]
-    written = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
-    nbformat.write(written, tmp_path / "notebooks/explorer.ipynb")
+    write_notebook(tmp_path / "notebooks/explorer.ipynb", source)
     page = browser.new_page(viewport={"width": 1100, "height": 700})
     notebook = Notebook(page, f"{lab}/explorer.ipynb")
     notebook.run_all()
@@ -271,20 +275,82 @@ def test_the_latent_explorer_follows_its_sliders(browser, lab, look, tmp_path):
     page.close()
 
 
-def test_the_web_pages_show_mathematics_and_figures_without_a_network(browser, look, tmp_path):
-    command = [sys.executable, "-m", "tools.report", tmp_path / "report"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    context = browser.new_context(offline=True, viewport={"width": 1100, "height": 1000})
+def test_a_digit_drawn_with_the_mouse_is_seen_through_the_models(browser, lab, look, tmp_path):
+    shutil.copytree(ROOT / "checkpoints/toronto", tmp_path / "checkpoints/toronto")
+    source = (
+        "import torch\n"
+        "from torch import nn\n"
+        "from probnn import load, load_mnist\n"
+        "from probnn.display import draw_digit\n"
+        "from probnn.models import expected_bottom, mlp_encoder, mlp_generator, reconstruction\n"
+        "model = mlp_encoder(mlp_generator(2, (500,), nn.Tanh), (500,), nn.Tanh)\n"
+        "model.load_state_dict(load('toronto/2_vae.pt')['model'])\n"
+        "x = load_mnist('test').images[:1]\n"
+        "draw_digit(reconstruction(model), x)\n"
+        "draw_digit(expected_bottom(model.f), x, top_only=True)"
+    )
+    write_notebook(tmp_path / "notebooks/pad.ipynb", source)
+    page = browser.new_page(viewport={"width": 1100, "height": 1100})
+    notebook = Notebook(page, f"{lab}/pad.ipynb")
+    notebook.run_all()
+    page.wait_for_selector(".jupyter-widgets canvas >> nth=1", timeout=90_000)
+    images = page.locator(".jupyter-widgets img")
+    for number in (0, 1):
+        canvas, follows = (
+            page.locator(".jupyter-widgets canvas").nth(number),
+            changed(images.nth(number)),
+        )
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        corner = [(60, 60), (210, 60), (130, 230)]  # a seven
+        page.mouse.move(box["x"] + corner[0][0], box["y"] + corner[0][1])
+        page.mouse.down()
+        for x, y in corner[1:]:
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=15)
+        page.mouse.up()
+        wait(follows, 60, "the model's view of the drawing", page)
+        look(page, f"6_pad_{number}")
+    page.close()
+
+
+def test_the_site_searches_shows_mathematics_and_answers_the_pointer_without_a_network(
+    browser, look, tmp_path
+):
+    subprocess.run([sys.executable, "-m", "tools.site", tmp_path / "site"], cwd=ROOT, check=True)
+    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 1000})
     page, asked_for = context.new_page(), []
     page.on("request", lambda request: asked_for.append(request.url))
-    page.goto((tmp_path / "report/index.html").as_uri())
-    assert page.locator("article").count() == len(list(NOTEBOOKS.glob("*/*.ipynb")))
-    look(page, "6_index")
-    page.click("text=Cambridge (c)")
+    page.goto((tmp_path / "site/index.html").as_uri())
+    page.wait_for_selector("a.entry")
+    assert page.locator("a.entry").count() == len(list(NOTEBOOKS.glob("*/*.ipynb")))
+    look(page, "7_first_page")
+    page.click("article >> text=Cambridge (c)")
     formulas = page.locator("math")
     assert formulas.count() > 10 and formulas.first.bounding_box()["width"] > 10
     are_there = "images => images.map(image => image.naturalWidth > 0)"
-    assert all(page.locator("img").evaluate_all(are_there))
-    look(page, "7_page")
+    assert all(page.locator("article img").evaluate_all(are_there))
+    deeper = page.locator("details.deeper")
+    assert deeper.count() == 1 and deeper.get_attribute("open") is None
+    look(page, "8_page")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("annealed")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("ul.search li", timeout=30_000)
+    assert page.locator("ul.search li >> text=Cambridge (e)").count() == 1
+
+    page.goto((tmp_path / "site/notebooks/toronto/3_exploring.html").as_uri())
+    plane, digit = (page.locator(".explore-plane canvas").nth(i) for i in (0, 1))
+    plane.scroll_into_view_if_needed()
+    pictures = []
+    for share in (0.2, 0.8):
+        box = plane.bounding_box()
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
+        pictures.append(digit.evaluate("canvas => canvas.toDataURL()"))
+    assert pictures[0] != pictures[1]
+    assert "z = (2.40, 0.0" in page.locator(".explore-plane").text_content()
+    look(page, "9_plane")
+    page.goto((tmp_path / "site/notebooks/oslo/3_2_optimisers.html").as_uri())
+    page.locator(".explore-steps input").fill("2")
+    assert "step 20;" in page.locator(".explore-steps").text_content()
     assert all(url.startswith(("file:", "data:")) for url in asked_for)
     context.close()

@@ -10,6 +10,7 @@ from probnn.data.mnist import (
     sample_train,
     treat_pixels,
 )
+from probnn.data.pictures import from_picture
 from probnn.data.style import ink, slant
 from probnn.data.tables import Surnames, load_surnames, load_xkcd
 
@@ -18,6 +19,7 @@ __all__ = [
     "LabelledImages",
     "Shapes",
     "Surnames",
+    "from_picture",
     "held_out_split",
     "ink",
     "load_mnist",

@@ -5,11 +5,13 @@ from probnn.display.contours import mass_contours, mass_levels
 from probnn.display.costs import letter_costs
 from probnn.display.explorer import explore
 from probnn.display.live import progress
+from probnn.display.pad import draw_digit
 from probnn.display.pages import says, show_source
 from probnn.display.reconstructions import plot
 
 __all__ = [
     "animate",
+    "draw_digit",
     "explore",
     "letter_costs",
     "mass_contours",

@@ -19,6 +19,7 @@ from probnn.models.names import NameEncoder, NameGenerator
 from probnn.models.networks import mlp
 from probnn.models.pixels import log_bernoulli_images
 from probnn.models.regression import GaussianRegression, HWiggle, RWiggle, Starts, Wiggle
+from probnn.models.views import every_label, expected_bottom, reconstruction
 
 __all__ = [
     "BOTTOM",
@@ -41,12 +42,15 @@ __all__ = [
     "counted",
     "decode_names",
     "encode_names",
+    "every_label",
+    "expected_bottom",
     "half_loglik",
     "log_bernoulli_images",
     "mlp",
     "mlp_encoder",
     "mlp_generator",
     "one_hot",
+    "reconstruction",
     "sparsity_penalty",
     "top_half",
 ]
