@@ -3,6 +3,7 @@
 from probnn.display.animation import animate
 from probnn.display.contours import mass_contours, mass_levels
 from probnn.display.costs import letter_costs
+from probnn.display.digit_maps import digit_key, show_maps
 from probnn.display.explorer import explore
 from probnn.display.live import progress
 from probnn.display.pad import draw_digit
@@ -11,6 +12,7 @@ from probnn.display.reconstructions import plot
 
 __all__ = [
     "animate",
+    "digit_key",
     "draw_digit",
     "explore",
     "letter_costs",
@@ -19,5 +21,6 @@ __all__ = [
     "plot",
     "progress",
     "says",
+    "show_maps",
     "show_source",
 ]

@@ -17,10 +17,13 @@ from probnn.tsne.neighbours import (
     squared_distances,
     symmetric_gauss_neighbour_probability,
 )
+from probnn.tsne.updates import adam_step, gradient_descent_step
 
 __all__ = [
     "MomentumWithGains",
     "TsneObjective",
+    "adam_step",
+    "gradient_descent_step",
     "kl_divergence",
     "neighbour_probability",
     "pca_start",
