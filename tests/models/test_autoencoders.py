@@ -6,7 +6,7 @@ from scipy.special import rel_entr
 from torch import nn
 
 from probnn.data import load_mnist
-from probnn.models import Autoencoder, sparsity_penalty
+from probnn.models import Autoencoder, add_noise, sparsity_penalty
 
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 1, 28, 28), (5, 784)])
@@ -94,6 +94,29 @@ def test_the_penalty_is_where_the_codes_are(elsewhere):
     with elsewhere():
         penalty = sparsity_penalty(codes)
     assert penalty.device == codes.device and penalty.dtype == codes.dtype
+
+
+def test_noise_has_mean_0_and_the_standard_deviation_asked_for_on_black_and_on_white():
+    torch.manual_seed(0)
+    images = torch.tensor([0.0, 1.0])[:, None].expand(2, 40_000)
+    noise = add_noise(images, 0.3) - images
+    # five standard errors
+    assert (noise.mean(1).abs() < 5 * 0.3 / 200).all()
+    assert ((noise.std(1) - 0.3).abs() < 5 * 0.3 / 80_000**0.5).all()
+
+
+def test_noise_is_fresh_at_every_call_and_leaves_the_images_alone():
+    images = torch.rand(5, 1, 28, 28)
+    before = images.clone()
+    assert not torch.equal(add_noise(images), add_noise(images)) and torch.equal(images, before)
+    assert torch.equal(add_noise(images, 0.0), images)
+
+
+def test_noise_is_where_the_images_are(elsewhere):
+    images = torch.rand(5, 28, 28, dtype=torch.float64)
+    with elsewhere():
+        noisy = add_noise(images)
+    assert noisy.device == images.device and noisy.dtype == images.dtype
 
 
 def test_it_learns_a_handful_of_images_by_heart():

@@ -1,6 +1,6 @@
 """Networks, and the densities that they parametrise: no data, no training, no drawing."""
 
-from probnn.models.autoencoders import Autoencoder, FlattenImages, sparsity_penalty
+from probnn.models.autoencoders import Autoencoder, FlattenImages, add_noise, sparsity_penalty
 from probnn.models.conditional import (
     ConditionalBernoulliImageGenerator,
     ConditionalGaussianEncoder,
@@ -38,6 +38,7 @@ __all__ = [
     "RWiggle",
     "Starts",
     "Wiggle",
+    "add_noise",
     "bottom_half",
     "counted",
     "decode_names",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from probnn.densities import kl_bernoulli
 from probnn.models.networks import mlp
 
-__all__ = ["Autoencoder", "FlattenImages", "sparsity_penalty"]
+__all__ = ["Autoencoder", "FlattenImages", "add_noise", "sparsity_penalty"]
 
 
 class Autoencoder(nn.Module):
@@ -83,6 +83,29 @@ class FlattenImages(nn.Module):
                 f"got {tuple(images.shape)}"
             )
         return images.reshape(len(images), 784)
+
+
+def add_noise(images: Tensor, sigma: float = 0.2) -> Tensor:
+    """Images with Gaussian noise N(0, sigma^2) on every pixel, as a denoising autoencoder is given.
+
+    Fresh noise at every call. Nothing is clipped: the result may leave [0, 1].
+
+    Args:
+        images: (...), grey levels.
+        sigma: standard deviation of the noise.
+
+    Returns:
+        (...), grey levels.
+
+    Source:
+        Oslo exercise, week 12, task 1.2.
+
+    Example:
+        >>> noisy = add_noise(torch.full((100, 1, 28, 28), 0.5), sigma=0.2)
+        >>> bool((noisy.std() - 0.2).abs() < 0.01), bool(noisy.min() < 0)
+        (True, True)
+    """
+    return images + sigma * torch.randn_like(images)
 
 
 def sparsity_penalty(codes: Tensor, rho: float = 0.01) -> Tensor:
