@@ -103,9 +103,9 @@ def test_one_module_reads_the_environment():
     assert readers == {"settings.py"}
 
 
-def test_every_setting_is_in_the_table_of_the_readme_and_nothing_else_is():
+def test_every_setting_is_in_the_table_of_settings_and_nothing_else_is():
     code = (PACKAGE / "runtime/settings.py").read_text()
-    documented = re.findall(r"^\| `(PROBNN_\w+)` \|", (ROOT / "README.md").read_text(), re.M)
+    documented = re.findall(r"^\| `(PROBNN_\w+)` \|", (ROOT / "docs/settings.md").read_text(), re.M)
     assert sorted(documented) == sorted(set(re.findall(r"PROBNN_\w+", code)))
 
 
