@@ -9,16 +9,7 @@ import pytest
 from tools.rules import breaches, loose_numbers, stale_guards
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-WRITTEN_ANEW = [
-    "cambridge/a_regression.ipynb",
-    "cambridge/b_dips.ipynb",
-    "cambridge/c_autoencoder.ipynb",
-    "cambridge/d_likely_images.ipynb",
-    "cambridge/e_latent_dimension.ipynb",
-    "cambridge/f_style.ipynb",
-    "cambridge/g_names.ipynb",
-    "cambridge/h_many_samples.ipynb",
-]
+PAGES = [str(path.relative_to(NOTEBOOKS)) for path in sorted(NOTEBOOKS.glob("*/*.ipynb"))]
 
 markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
 
@@ -27,18 +18,18 @@ def read(name):
     return nbformat.read(NOTEBOOKS / name, as_version=4)
 
 
-@pytest.mark.parametrize("name", WRITTEN_ANEW)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_keeps_the_rules(name):
     assert breaches(read(name)) == []
 
 
-@pytest.mark.parametrize("name", WRITTEN_ANEW)
+@pytest.mark.parametrize("name", PAGES)
 def test_every_result_in_the_text_is_guarded_and_no_guard_is_left_over(name):
     page = read(name)
     assert loose_numbers(page) == [] and stale_guards(page) == []
 
 
-@pytest.mark.parametrize("name", WRITTEN_ANEW)
+@pytest.mark.parametrize("name", PAGES)
 def test_as_shipped_the_text_says_what_the_run_gave(name):
     printed = [
         line
@@ -49,7 +40,7 @@ def test_as_shipped_the_text_says_what_the_run_gave(name):
     assert [line for line in printed if line.startswith("The text says:")] == []
 
 
-@pytest.mark.parametrize("name", WRITTEN_ANEW)
+@pytest.mark.parametrize("name", PAGES)
 def test_another_digit_anywhere_in_a_guarded_sentence_is_noticed(name):
     page = read(name)
     for number, cell in enumerate(page.cells):

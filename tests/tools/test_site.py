@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+pytest.importorskip("myst_nb", reason="needs pip install -e '.[site]'")
 from tools import explorers, site
 
 ROOT = Path(__file__).parents[2]
