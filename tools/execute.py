@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -22,33 +21,37 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from probnn.runtime import checkpoint_folder, write_whole
 from probnn.training import ship
 from probnn.training.claims import ASIDE
+from tools.kernels import run, whole_streams
 from tools.pages import NOTEBOOKS, ROOT, code_cells, tags
 from tools.pictures import keep_pictures
 
 SHIPPED = ROOT / "checkpoints"
 
 
-class Headless(NotebookClient):
-    """Passes what cells write to stderr (bars, warnings) on to the terminal, not into the page."""
+class Execution(NamedTuple):
+    """What is told of a page that was executed.
 
-    def process_message(self, message: Any, cell: Any, cell_index: int) -> Any:
-        if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
-            sys.stderr.write(message["content"]["text"])
-            sys.stderr.flush()
-            return None
-        return super().process_message(message, cell, cell_index)
+    Attributes:
+        peak: the most memory that its kernel held, in GB; None where the system does not tell (not
+            Linux).
+        failed_checks: what its check did not find to hold, where that is no error.
+    """
+
+    peak: float | None
+    failed_checks: list[str]
 
 
-def execute(source: Path, target: Path, cut_short: int | None = None) -> float | None:
+def execute(
+    source: Path, target: Path, cut_short: int | None = None, anew: bool = False
+) -> Execution:
     """Runs the page in its own folder and writes it with its outputs, whole or not at all.
 
     Pictures that look as they did before stay as they are.
@@ -58,27 +61,27 @@ def execute(source: Path, target: Path, cut_short: int | None = None) -> float |
         target: where it is written.
         cut_short: steps of each training, to see only that the page runs. Assertions of cells
             tagged `check` may then fail, for they speak of trained weights; any other error is one.
-
-    Returns:
-        The most memory that its kernel held, in GB; None where the system does not tell (not
-        Linux).
+        anew: whether it trains from scratch. Assertions of its check may then fail, too: hours of
+            training are kept, and what failed is told.
     """
     notebook = nbformat.read(source, as_version=4)
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
         cell.metadata.pop("execution", None)
+    failed_checks = []
     if cut_short:
         notebook.cells.insert(0, nbformat.v4.new_code_cell(CUT_SHORT.format(ROOT, cut_short)))
-        for cell in checks(notebook):
-            cell.metadata["tags"].append("raises-exception")
+    for cell in checks(notebook) if cut_short or anew else []:
+        cell.metadata["tags"].append("raises-exception")
     peak = run(notebook, source.parent)
     if cut_short:
         del notebook.cells[0]
-        for cell in checks(notebook):
-            cell.metadata["tags"].remove("raises-exception")
-            for error in (output for output in cell.outputs if output.output_type == "error"):
-                if error.ename != "AssertionError":
-                    raise CellExecutionError("\n".join(error.traceback), error.ename, error.evalue)
+    for cell in checks(notebook) if cut_short or anew else []:
+        cell.metadata["tags"].remove("raises-exception")
+        for error in (output for output in cell.outputs if output.output_type == "error"):
+            if error.ename != "AssertionError":
+                raise CellExecutionError("\n".join(error.traceback), error.ename, error.evalue)
+            failed_checks.append("\n".join(error.traceback))
     for cell in code_cells(notebook):
         cell.outputs = whole_streams(cell.outputs)
     # not the version: outputs change when results do
@@ -86,7 +89,7 @@ def execute(source: Path, target: Path, cut_short: int | None = None) -> float |
     with suppress(OSError, ValueError):  # no page yet, or a damaged one
         keep_pictures(notebook, nbformat.read(target, as_version=4))
     write_whole(target, nbformat.writes(notebook) + "\n")
-    return peak
+    return Execution(peak, failed_checks)
 
 
 CUT_SHORT = """
@@ -98,51 +101,9 @@ cut_short(steps={1})
 """
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path) -> float | None:
-    """Runs all cells in a new kernel; returns the most memory that it held, in GB."""
-    peak = None
-
-    def note_peak(**_: Any) -> None:
-        nonlocal peak
-        if client.km is not None:
-            peak = peak_memory(getattr(client.km.provisioner, "pid", None))
-
-    client = Headless(
-        notebook,
-        # kernels warn of unencrypted connections, here to the machine itself
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-        timeout=None,
-        resources={"metadata": {"path": str(folder)}},
-        record_timing=False,
-        store_widget_state=False,
-    )
-    client.on_cell_executed = note_peak
-    client.execute(env={**os.environ, "PROBNN_HEADLESS": "1"})
-    return peak
-
-
-def whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """The outputs, with what was printed in several pieces as one: how many is a matter of luck."""
-    whole: list[nbformat.NotebookNode] = []
-    for output in outputs:
-        before = whole[-1] if whole else {}
-        if output.output_type == "stream" and output.name == before.get("name"):
-            before["text"] += output.text
-        else:
-            whole.append(output)
-    return whole
-
-
 def checks(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     """The cells tagged `check`."""
     return [cell for cell in code_cells(notebook) if "check" in tags(cell)]
-
-
-def peak_memory(pid: int | None) -> float | None:
-    """The most memory that a process has held, in GB."""
-    status = Path(f"/proc/{pid}/status")
-    kilobytes = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
-    return int(kilobytes[1]) * 1024 / 1e9 if kilobytes else None
 
 
 @contextmanager
@@ -217,7 +178,7 @@ def main() -> int:
                 file=sys.stderr,
             )
         os.environ["PROBNN_CHECKPOINTS"] = str(arguments.train.resolve())
-        failed = execute_all(sources, arguments.train, arguments.cut_short)
+        failed = execute_all(sources, arguments.train, arguments.cut_short, anew=True)
     elif not arguments.ship:
         with shipped_only():
             failed = execute_all(sources, NOTEBOOKS)
@@ -240,7 +201,9 @@ def main() -> int:
     return 0
 
 
-def execute_all(sources: list[Path], folder: Path, cut_short: int | None = None) -> list[Path]:
+def execute_all(
+    sources: list[Path], folder: Path, cut_short: int | None = None, anew: bool = False
+) -> list[Path]:
     """Executes the pages one after the other into the folder; returns which failed."""
     failed = []
     for number, source in enumerate(sources, start=1):
@@ -249,7 +212,7 @@ def execute_all(sources: list[Path], folder: Path, cut_short: int | None = None)
         print(f"[{number}/{len(sources)}] {name} ...", file=sys.stderr, flush=True)
         start = time.perf_counter()
         try:
-            peak = execute(source, target, cut_short)
+            peak, failed_checks = execute(source, target, cut_short, anew)
             memory = f", {peak:.1f} GB at most" if peak else ""
             print(
                 f"[{number}/{len(sources)}] {name}: "
@@ -257,6 +220,9 @@ def execute_all(sources: list[Path], folder: Path, cut_short: int | None = None)
                 file=sys.stderr,
                 flush=True,
             )
+            if failed_checks and not cut_short:
+                failed.append(name)
+                print("its check FAILED:", *failed_checks, sep="\n", file=sys.stderr, flush=True)
         except (CellExecutionError, RuntimeError) as error:
             failed.append(name)
             print(

@@ -67,3 +67,18 @@ def test_a_page_cut_short_may_fail_in_what_its_check_asserts_but_in_nothing_else
     with pytest.raises(execute.CellExecutionError, match="ZeroDivisionError"):
         execute.execute(source, target, cut_short=3)
     assert nbformat.read(target, as_version=4).cells == executed  # left as it was
+
+
+def test_a_page_trained_anew_is_kept_if_its_check_fails_and_what_failed_is_told(tmp_path):
+    source, target = tmp_path / "page.ipynb", tmp_path / "executed.ipynb"
+    cells = [("steps = 9", []), ("assert steps == 8, 'not eight'", ["check"]), ("steps", [])]
+    nbformat.write(page(*cells), source)
+    result = execute.execute(source, target, anew=True)
+    assert len(result.failed_checks) == 1 and "not eight" in result.failed_checks[0]
+    executed = nbformat.read(target, as_version=4).cells
+    assert executed[2].outputs[0].data["text/plain"] == "9"
+    with pytest.raises(execute.CellExecutionError, match="not eight"):
+        execute.execute(source, target)  # as shipped, a check that fails is an error
+    nbformat.write(page(("1 / 0", ["check"])), source)
+    with pytest.raises(execute.CellExecutionError, match="ZeroDivisionError"):
+        execute.execute(source, target, anew=True)
