@@ -1,5 +1,6 @@
 """A q fitted by SVI against posteriors known in closed form, and against other Gaussians."""
 
+import math
 from functools import partial
 
 import pytest
@@ -8,6 +9,7 @@ from truths import LinearGaussian, two_peaks
 
 from probnn.densities import DiagonalGaussian, log_normal, sample_bernoulli
 from probnn.inference import elbo, fit_posterior, log_joint, quadrature
+from probnn.inference.svi import likeliest_peaks
 from probnn.models import BOTTOM, TOP, GaussianEncoder, half_loglik, mlp_encoder, mlp_generator
 
 
@@ -69,6 +71,77 @@ def test_it_covers_the_peak_that_the_start_is_near_to():
     start = DiagonalGaussian(torch.tensor([[-1.9, 1.1], [2.4, -1.4]]), torch.full((2, 2), 0.1))
     q = fit_posterior(two_peaks, x, start=start)
     torch.testing.assert_close(q.mu, torch.tensor([[-2.0, 1.0], [2.5, -1.5]]), rtol=0, atol=0.02)
+
+
+# A high narrow peak with a tenth of the mass, a low wide one with the rest; p(x) = 1.
+HIGH, LOW = torch.tensor([0.5, 0.5]), torch.tensor([-1.0, -0.5])
+MASSES, WIDTHS = (0.1, 0.9), (0.05, 0.5)
+
+
+def high_and_heavy(x, z):
+    """log p(x|z) of a posterior that is a mixture of two Gaussians, turned round where x is -1."""
+    peaks = [
+        math.log(mass) + log_normal(z, centre * x, width).sum(-1)
+        for mass, centre, width in zip(MASSES, (HIGH, LOW), WIDTHS, strict=True)
+    ]
+    return torch.logaddexp(*peaks) - log_normal(z).sum(-1)
+
+
+def test_one_start_takes_the_higher_of_two_peaks_and_several_take_the_heavier_for_each_image():
+    x = torch.tensor([[1.0], [-1.0]])
+    assert high_and_heavy(x, x * HIGH)[0] > high_and_heavy(x, x * LOW)[0] + 1
+    for starts, centre, mass, width in ((1, HIGH, 0.1, 0.05), (8, LOW, 0.9, 0.5)):
+        q = fit_posterior(high_and_heavy, x, starts=starts)
+        assert ((q.mu - centre * x) / width).abs().max() < 0.1
+        assert (q.sigma / width - 1).abs().max() < 0.1
+        # the bound of a Gaussian that is one of the peaks: the log of that peak's mass
+        bound = elbo(high_and_heavy, x, q, 20_000)
+        torch.testing.assert_close(bound, torch.full((2,), math.log(mass)), rtol=0, atol=0.03)
+        by_quadrature = quadrature(high_and_heavy, x, q).kl
+        torch.testing.assert_close(by_quadrature, -bound, rtol=0, atol=0.03)
+
+
+def test_the_starts_are_at_different_peaks_and_fill_up_with_the_likeliest():
+    x, seen = torch.zeros(3, 1), []
+
+    def loglik(x, z):
+        seen.append(z)
+        return two_peaks(x, z)
+
+    fit_posterior(loglik, x, steps=1, samples=1000, starts=2)
+    fitted = next(z for z in seen if z.ndim == 4)
+    assert fitted.shape == (1000, 2, 3, 2)  # the starts of all images in one call
+    centres = torch.tensor([[2.5, -1.5], [-2.0, 1.0]])[:, None].expand(2, 3, 2)
+    torch.testing.assert_close(
+        fitted.mean(0).sort(0).values, centres.sort(0).values, rtol=0, atol=0.3
+    )
+
+    z = torch.cartesian_prod(torch.arange(-5.0, 6), torch.arange(-5.0, 6))
+    centre = z[:, 0].square() + z[:, 1].square()
+    found = likeliest_peaks(z, -torch.stack([centre, (z - 2).square().sum(1)], 1), 3)
+    assert [z[i].tolist() for i in found[:, 0]] == [[0, 0]] * 3
+    assert [z[i].tolist() for i in found[:, 1]] == [[2, 2]] * 3
+
+
+def test_several_starts_find_the_posterior_of_one_peak_in_three_dimensions():
+    model = LinearGaussian(d=3)
+    q = fit_posterior(model.loglik, model.x, d=3, samples=50, starts=3)
+    assert ((q.mu - model.posterior().mu) / model.posterior().sigma).abs().max() < 0.1
+    assert (q.sigma / model.posterior().sigma - 1).abs().max() < 0.1
+
+
+def test_one_start_is_the_default_and_begins_at_the_very_likeliest_draw():
+    model = LinearGaussian()
+    default, one, several = (
+        fit_posterior(model.loglik, model.x, steps=2, **some)
+        for some in ({}, {"starts": 1}, {"starts": 4})
+    )
+    assert torch.equal(default.mu, one.mu) and not torch.equal(one.mu, several.mu)
+    torch.manual_seed(0)
+    z = torch.randn(4096, 1, 2, dtype=torch.float64)
+    likeliest = z[log_joint(model.loglik, model.x, z).argmax(0), 0]
+    begun = fit_posterior(model.loglik, model.x, steps=1, lr=0.0)
+    assert torch.equal(begun.mu, likeliest)
 
 
 def test_fitting_leaves_the_network_and_its_gradients_alone():
@@ -137,6 +210,8 @@ def test_a_fitted_q_beats_any_other_in_the_elbo():
     [
         ({"samples": 0}, "samples >= 1 and steps >= 1, got 0"),
         ({"steps": 0}, "and 0"),
+        ({"starts": 0}, "starts >= 1, and 1 with a start of your own, got 0"),
+        ({"starts": 2, "start": LinearGaussian().posterior()}, "a start of your own, got 2"),
         ({"d": 3, "start": LinearGaussian().posterior()}, r"start of shape \(5, 3\)"),
         (
             {"start": DiagonalGaussian(torch.zeros(5, 2), torch.ones(2))},
