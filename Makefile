@@ -3,7 +3,7 @@
 # make lint        check style and types of everything (make format: mend what can be mended)
 # make lab         open JupyterLab
 # make site        write the executed notebooks as a site, site/index.html
-# make exercises   write every notebook without its answers, into exercises/
+# make course      write the questions as a course, for students, teachers and nbgrader, into course/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
 # make studies     the long studies behind Cambridge (e) and (h): random starts, bounds from both sides, many samples
 #                  (an hour each on two cores; .venv/bin/python -m tools.studies bounds makes one of them)
@@ -15,7 +15,7 @@ FOLDER ?= runs/$(shell date +%Y-%m-%d-%H%M)
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: notebooks test test-fast lint format lab site exercises train studies bench
+.PHONY: notebooks test test-fast lint format lab site course train studies bench
 
 notebooks: .venv/ready
 	$(BIN)/python -m tools.execute
@@ -41,8 +41,8 @@ lab: .venv/ready
 site: .venv/ready
 	$(BIN)/python -m tools.site
 
-exercises: .venv/ready
-	$(BIN)/python -m tools.exercises
+course: .venv/ready
+	$(BIN)/python -m tools.course
 
 train: .venv/ready
 	$(BIN)/python -m tools.execute --train $(FOLDER) $(if $(REPLACE),--ship)

@@ -20,7 +20,7 @@ import nbformat
 from probnn.display.pages import NUMBER
 from tools.pages import code_cells, tags
 
-__all__ = ["breaches", "loose_numbers", "stale_guards"]
+__all__ = ["breaches", "guards", "loose_numbers", "stale_guards"]
 
 GOING_DEEPER = "## Going deeper"
 MAIN_WORDS, PARAGRAPH_WORDS, ANSWER_WORDS, ANSWER_NUMBERS = 900, 110, 60, 3
@@ -40,7 +40,7 @@ def loose_numbers(notebook: nbformat.NotebookNode) -> list[str]:
     The question, which is quoted, needs no guard.
     """
     settings = {f"{sign * value:g}" for value in _literals(notebook) for sign in (1, -1)}
-    fragments, loose = [_plain(fragment) for fragment in _guards(notebook)], []
+    fragments, loose = [_plain(fragment) for fragment in guards(notebook)], []
     for cell in notebook.cells[1:]:
         if cell.cell_type != "markdown":
             continue
@@ -57,7 +57,7 @@ def loose_numbers(notebook: nbformat.NotebookNode) -> list[str]:
 def stale_guards(notebook: nbformat.NotebookNode) -> list[str]:
     """Fragments of `says` that stand in no sentence of the page."""
     text = _plain(" ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown"))
-    return [fragment for fragment in _guards(notebook) if _plain(fragment) not in text]
+    return [fragment for fragment in guards(notebook) if _plain(fragment) not in text]
 
 
 def prose(text: str, tables: bool = False) -> str:
@@ -150,7 +150,8 @@ def _calls(notebook: nbformat.NotebookNode) -> list[ast.Call]:
     ]
 
 
-def _guards(notebook: nbformat.NotebookNode) -> list[str]:
+def guards(notebook: nbformat.NotebookNode) -> list[str]:
+    """The fragments of text whose numbers the page's `says` compares with results."""
     fragments = [call.args[0] for call in _calls(notebook)]
     return [f.value for f in fragments if isinstance(f, ast.Constant) and isinstance(f.value, str)]
 

@@ -1,0 +1,1 @@
+"""The course: a student edition, an instructor edition, and a course for nbgrader."""
