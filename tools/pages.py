@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import nbformat
 
-__all__ = ["NOTEBOOKS", "ROOT", "code_cells", "displays_text", "tags"]
+__all__ = ["NOTEBOOKS", "ROOT", "code_cells", "tags"]
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -21,8 +20,3 @@ def tags(cell: nbformat.NotebookNode) -> set[str]:
 def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     """The cells with code."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def displays_text(source: str) -> bool:
-    """Whether a code cell displays text that it makes, over however many lines it is written."""
-    return bool(re.search(r"\bdisplay\(\s*Markdown\(", source))

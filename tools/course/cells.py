@@ -19,6 +19,7 @@ __all__ = ["answer", "check", "function", "marked", "reference", "setup", "train
 Cell = nbformat.NotebookNode
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+STEP = "# Yours: one step, by the gradient of this batch's loss{}"
 PUBLIC, MARKING = ((0, 3),), ((11, 7), (12, 1))  # seeds and numbers of data
 
 
@@ -77,17 +78,21 @@ def step_of(written: Written) -> str:
     return with_markers(written.text, [(first, last)], written.statements)
 
 
-def with_markers(text: str, regions: list[tuple[int, int]], statements: list[ast.stmt]) -> str:
-    """The lines of some statements with regions of them marked as solutions."""
-    lines: list[str] = []
-    end = statements[-1].end_lineno or 0
-    for number, line in enumerate(text.splitlines()[:end], 1):
-        margin = line[: len(line) - len(line.lstrip())]
-        lines += [margin + BEGIN for first, _ in regions if number == first]
-        lines.append(line)
-        lines += [indent(text, first) + END for first, last in regions if number == last]
-    before = sum(1 for line in text.splitlines()[: statements[0].lineno - 1])
-    return textwrap.dedent("\n".join(lines[before:]))
+def with_markers(
+    text: str,
+    regions: list[tuple[int, int]],
+    statements: list[ast.stmt],
+    said: list[str] | None = None,
+) -> str:
+    """The lines of some statements with regions of them marked as solutions, and said what of."""
+    lines = text.splitlines()[: statements[-1].end_lineno]
+    said = said or [""] * len(regions)
+    for (first, last), what in sorted(zip(regions, said, strict=True), reverse=True):
+        margin = indent(text, first)
+        lines.insert(last, margin + END)
+        lines.insert(first - 1, margin + BEGIN)
+        lines[first - 1 : first - 1] = [margin + what] if what else []
+    return textwrap.dedent("\n".join(lines[statements[0].lineno - 1 :]))
 
 
 def indent(text: str, number: int) -> str:
@@ -136,7 +141,7 @@ def setup(source: str, kept: str, withheld: set[str]) -> Cell:
 
 def training(source: str, name: str, task: Training | None) -> Cell:
     """A training cell: the loop's frame stays, the step is a solution."""
-    tree, regions = ast.parse(source), []
+    tree, regions, steps = ast.parse(source), [], []
     for loop in (n for n in ast.walk(tree) if isinstance(n, ast.For)):
         calls = [i for i, s in enumerate(loop.body) if ast.unparse(s) == "check_interrupted()"]
         if calls:
@@ -146,9 +151,18 @@ def training(source: str, name: str, task: Training | None) -> Cell:
             while len(after) > 1 and not is_step(after[-1], after[:-1]):
                 after = after[:-1]
             regions.append((after[0].lineno, after[-1].end_lineno or 0))
-    text = with_markers(source, regions, tree.body) if regions else source
+            kept = {k for s in after for n in ast.walk(s) if (k := appended_to(n))}
+            steps.append(STEP.format("".join(f"; append a number to `{k}`" for k in sorted(kept))))
+    text = with_markers(source, regions, tree.body, steps)
     cell = nbformat.v4.new_code_cell(text)
     return marked(cell, name, task.points if task else None, True)
+
+
+def appended_to(node: ast.AST) -> str:
+    """The list that some code appends to; "" if it does not."""
+    call = node.func if isinstance(node, ast.Call) else None
+    appends = isinstance(call, ast.Attribute) and call.attr == "append"
+    return ast.unparse(call.value) if isinstance(call, ast.Attribute) and appends else ""
 
 
 def is_step(statement: ast.stmt, before: list[ast.stmt]) -> bool:

@@ -64,8 +64,9 @@ def student(course: Course, folder: Path) -> None:
     shutil.copy(NOTEBOOKS / "matplotlibrc", folder / "notebooks")
     for path in (NOTEBOOKS / course.name).glob("*.npy"):
         shutil.copy(path, folder / "notebooks" / course.name)
-    for name in ("LICENSE", "constraints.txt", "requirements.txt"):
+    for name in ("LICENSE", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
+    (folder / "requirements.txt").write_text("-e .[notebooks]\nscipy\n", encoding="utf-8")
     project, _, _ = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.pytest")
     (folder / "pyproject.toml").write_text(project, encoding="utf-8")
     ignored = shutil.ignore_patterns("*-ubyte", "FashionMNIST", "KMNIST")

@@ -95,7 +95,29 @@ def main_part(
     if open_tasks:
         raise ValueError(f"{page} shows no cell for {', '.join(t.name for t in open_tasks)}")
     kept = "\n".join(c.source for c in new if c.cell_type == "code" and "setup" not in tags(c))
-    return [cells.setup(c.source, kept, withheld) if "setup" in tags(c) else c for c in new]
+    made = [cells.setup(c.source, kept, withheld) if "setup" in tags(c) else c for c in new]
+    return with_later_pages(course, page, made)
+
+
+def with_later_pages(
+    course: Course, page: str, made: list[nbformat.NotebookNode]
+) -> list[nbformat.NotebookNode]:
+    """The cells, and a word before the first that uses what a later page asks for."""
+    imported = probnn_imports(made)
+    later = {task_name(t): t.page for t in course.tasks if t.page > page}
+    later = {name: where for name, where in later.items() if name in imported}
+    for number, cell in enumerate(made):
+        known = cell.cell_type != "code" or cell.metadata.get("nbgrader", {}).get("locked")
+        needs = set() if known else free_names(cell.source) & set(later)
+        if needs:
+            name = later[min(needs)].split("/")[-1]
+            text = f"*From here on the page uses what [{name}]({name}.ipynb) asks for.*"
+            return [
+                *made[:number],
+                nbformat.v4.new_markdown_cell(text, id="later-page"),
+                *made[number:],
+            ]
+    return made
 
 
 def code(
@@ -151,6 +173,15 @@ def uses(cell: nbformat.NotebookNode, names: set[str]) -> bool:
     if cell.cell_type != "code" or "setup" in tags(cell):
         return False
     return bool(free_names(cell.source) & names)
+
+
+def probnn_imports(made: list[nbformat.NotebookNode]) -> set[str]:
+    """The names that the set-up cell imports from the package."""
+    (source,) = [
+        c.source for c in made if c.metadata.get("nbgrader", {}).get("grade_id") == "setup"
+    ]
+    nodes = [n for n in ast.parse(source).body if isinstance(n, ast.ImportFrom)]
+    return {a.name for n in nodes if str(n.module).startswith("probnn") for a in n.names}
 
 
 def task_name(task: Task) -> str:

@@ -36,6 +36,8 @@ notebooks ask you to write is missing from it: the package calls what you hand i
 - In a training cell the loop is given, and the step is yours. *Kernel > Interrupt* stops a
   training, and running its cell again goes on exactly there. To train anew, pass `fresh=True` to
   `resume`, after running the cell that makes the model again.
+- Nothing is trained yet, so the first run of a page takes longer than later ones: minutes, for
+  most. What a page says of shipped checkpoints, or has under *Going deeper*, is not part of this.
 - A figure titled "{figure}" wants your answer to that, and so do the questions at the end.
 - Hand in the notebooks with their outputs: figures are looked at as they are.
 
