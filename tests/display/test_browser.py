@@ -321,7 +321,7 @@ def test_the_site_searches_shows_mathematics_and_answers_the_pointer_without_a_n
     page, asked_for = context.new_page(), []
     page.on("request", lambda request: asked_for.append(request.url))
     page.goto((tmp_path / "site/index.html").as_uri())
-    page.wait_for_selector("a.entry")
+    page.wait_for_selector("a.entry img")
     assert page.locator("a.entry").count() == len(list(NOTEBOOKS.glob("*/*.ipynb")))
     look(page, "7_first_page")
     page.click("article >> text=Cambridge (c)")
