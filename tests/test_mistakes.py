@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tools.course.gallery import ENTRY
+
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "src/probnn"
 PAGE = TESTS / "MISTAKES.md"
@@ -39,20 +41,11 @@ class Mistake(NamedTuple):
     caught_by: str
 
 
-ENTRY = re.compile(
-    r"^### (?P<title>.+?)\n.*?```diff\n# src/probnn/(?P<file>\S+)\n(?P<lines>.*?)```\n"
-    r"`(?P<shown_by>[^`]+)` gives \*\*(?P<value_right>.*?)\*\*, with "
-    r"the mistake \*\*(?P<value_wrong>.*?)\*\*\. Caught by "
-    r"`tests/(?P<caught_by>\S+)`\.",
-    re.DOTALL | re.MULTILINE,
-)
-
-
 def mistakes():
     found = []
     for entry in ENTRY.finditer(PAGE.read_text()):
         parts = entry.groupdict()
-        lines = parts.pop("lines").splitlines()
+        lines, _ = parts.pop("lines").splitlines(), parts.pop("text")
         right, wrong = (
             "\n".join(line[1:] for line in lines if line.startswith(sign)) for sign in "-+"
         )

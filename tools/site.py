@@ -14,7 +14,9 @@ import base64
 import io
 import json
 import re
+import shutil
 import sys
+import tempfile
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,27 +112,22 @@ def build(folder: Path) -> None:
     """
     from sphinx.cmd.build import build_main
 
+    with tempfile.TemporaryDirectory() as temporary:
+        built = Path(temporary) / "site"
+        _draw_thumbnails(built / "figures")
+        options = ["-b", "html", "-E", "-q", "-W", "--keep-going", "-c", str(ROOT / "docs")]
+        if build_main([*options, "-d", str(Path(temporary) / "doctrees"), str(ROOT), str(built)]):
+            raise RuntimeError("expected no warnings from Sphinx, got those above")
+        write_whole(built / "index.html", REDIRECT)
+        shutil.copytree(built, folder, dirs_exist_ok=True)
+
+
+def _draw_thumbnails(folder: Path) -> None:
+    folder.mkdir(parents=True)
     for path in sorted(NOTEBOOKS.glob("*/*.ipynb")):
-        thumbnail = Image.open(io.BytesIO(summary(nbformat.read(path, as_version=4)).figure))
-        thumbnail.thumbnail((640, 640))
-        target = folder / "figures" / f"{path.stem}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        thumbnail.convert("RGB").save(target)
-    arguments = [
-        "-b",
-        "html",
-        "-E",
-        "-a",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-c",
-        str(ROOT / "docs"),
-        str(ROOT),
-    ]
-    if build_main([*arguments, "-d", str(folder / ".doctrees"), str(folder)]):
-        raise RuntimeError("expected no warnings from Sphinx, got those above")
-    write_whole(folder / "index.html", REDIRECT)
+        figure = Image.open(io.BytesIO(summary(nbformat.read(path, as_version=4)).figure))
+        figure.thumbnail((640, 640))
+        figure.convert("RGB").save(folder / f"{path.stem}.png")
 
 
 REDIRECT = '<!DOCTYPE html><meta http-equiv="refresh" content="0; url=docs/index.html">\n'
@@ -185,7 +182,8 @@ def inline_math(translator: Any, node: nodes.Element) -> None:
 
 def display_math(translator: Any, node: nodes.Element) -> None:
     """A formula of its own, as MathML."""
-    translator.body.append(convert(node.astext(), display="block"))
+    formula = convert(node.astext(), display="block")
+    translator.body.append(f'<div class="formula">{formula}</div>')  # scrolls where it is too wide
     raise nodes.SkipNode
 
 

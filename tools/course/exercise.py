@@ -22,7 +22,7 @@ INTRODUCTION = (
     "*Exercise.* Write the functions that raise `NotImplementedError`, and the steps of training; "
     "answer the questions at the end. Beneath each function stands a public check. It is marked "
     "with other numbers, each function by itself, whatever the others do. What a function needs "
-    "beyond the set-up cell, imports and helpers, stands in its own cell."
+    "beyond the set-up cell stands in its cell, or as an import or a function further up or down."
 )
 
 
@@ -94,6 +94,7 @@ def main_part(
                 new, waiting, bound = new + waiting, [], set()
     if open_tasks:
         raise ValueError(f"{page} shows no cell for {', '.join(t.name for t in open_tasks)}")
+    new = without_idle(new)
     kept = "\n".join(c.source for c in new if c.cell_type == "code" and "setup" not in tags(c))
     made = [cells.setup(c.source, kept, withheld) if "setup" in tags(c) else c for c in new]
     return with_later_pages(course, page, made)
@@ -148,10 +149,12 @@ def code(
     if given:
         shown = f"show_source({', '.join(given)})"
         new.append(nbformat.v4.new_code_cell(shown, id=f"{cell.id}-given"))
-    left = lines_without(untitled(source), dropped | says_lines(source))
+    said = says_lines(source)
+    left = lines_without(untitled(source), dropped | said)
     if left:
-        new.append(nbformat.v4.new_code_cell(left, id=cell.id))
-        new[-1].metadata = nbformat.from_dict({"tags": sorted(tags(cell))} if tags(cell) else {})
+        about: dict[str, object] = {"tags": sorted(tags(cell))} if tags(cell) else {}
+        about |= {"prepares": True} if said and "assert" not in left else {}
+        new.append(nbformat.v4.new_code_cell(left, id=cell.id, metadata=about))
     return new
 
 
@@ -173,6 +176,17 @@ def uses(cell: nbformat.NotebookNode, names: set[str]) -> bool:
     if cell.cell_type != "code" or "setup" in tags(cell):
         return False
     return bool(free_names(cell.source) & names)
+
+
+def without_idle(made: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """The cells but those that only prepared comparisons of the page's text with its results."""
+    kept: list[nbformat.NotebookNode] = []
+    used: set[str] = set()
+    for cell in reversed(made):
+        if not cell.metadata.pop("prepares", False) or stored_names(cell.source) & used:
+            kept.insert(0, cell)
+            used |= free_names(cell.source) if cell.cell_type == "code" else set()
+    return kept
 
 
 def probnn_imports(made: list[nbformat.NotebookNode]) -> set[str]:

@@ -10,12 +10,12 @@ from tools.course.source import PACKAGE, Written, inside
 from tools.course.tables import Course, Task
 from tools.pages import ROOT
 
-__all__ = ["Mistake", "mistakes", "of_course"]
+__all__ = ["ENTRY", "Mistake", "mistakes", "of_course"]
 
 ENTRY = re.compile(
     r"^### (?P<title>.+?)\n(?P<text>.*?)```diff\n# src/probnn/(?P<file>\S+)\n(?P<lines>.*?)```\n"
-    r"`(?P<shown_by>[^`]+)` gives \*\*(?P<right_value>.*?)\*\*, with "
-    r"the mistake \*\*(?P<wrong_value>.*?)\*\*\.",
+    r"`(?P<shown_by>[^`]+)` gives \*\*(?P<value_right>.*?)\*\*, with "
+    r"the mistake \*\*(?P<value_wrong>.*?)\*\*\. Caught by `tests/(?P<caught_by>\S+)`\.",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -28,8 +28,9 @@ class Mistake(NamedTuple):
     name: str
     wrong: Written
     shown_by: str
-    right_value: str
-    wrong_value: str
+    value_right: str
+    value_wrong: str
+    caught_by: str
 
 
 def mistakes() -> list[Mistake]:

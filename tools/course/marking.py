@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import multiprocessing
 import multiprocessing.spawn
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from unittest.mock import patch
 
 import nbformat
 
+from probnn.data.files import unpack_mnist
+from probnn.runtime.settings import data_folder
 from tools.course import apart, cells, exercise
 from tools.course.tables import Course, Task
 from tools.pages import ROOT
@@ -42,19 +45,27 @@ def mark(
 
 def job_of(course: Course, task: Task, notebook: nbformat.NotebookNode, package: Path) -> apart.Job:
     """What a process needs to check one function of a submission."""
+    ready(package)
     own = [c.source for c in notebook.cells if grade_id(c) == task.id]
     sources = sources_of(course)
     return apart.Job(
         name=task.name,
         called=called(course, task),
         package=str(package.resolve()),
-        data=str(ROOT / "data"),
+        data=str(data_folder().resolve()),
         closed=[str(ROOT), str(package.resolve().parent)],
         setup=sources[task.page, "setup"],
         references=[sources[t.page, t.id] for t in course.tasks if t != task and usable(t, task)],
         cells=[{"cell_type": c.cell_type, "source": c.source} for c in notebook.cells],
         own=own[0] if own else "",
     )
+
+
+@lru_cache
+def ready(package: Path) -> None:
+    """Compiles a package and unpacks the data once, for processes that may write neither."""
+    compileall.compile_dir(str(package), quiet=2)
+    unpack_mnist()
 
 
 def check_of(course: Course, task: Task) -> str:

@@ -32,7 +32,8 @@ notebooks ask you to write is missing from it: the package calls what you hand i
 - The cell beneath it checks your function. It is marked by the same check with other numbers, each
   function by itself: a mistake in one costs no points of another.
 - What a function needs beyond the set-up cell stands in its own cell, or as a function or an
-  import anywhere on the page. Functions of other pages are read from their notebooks: save them.
+  import anywhere on the page. Functions of other pages are read from their notebooks: save them,
+  and restart the kernel after changing one.
 - In a training cell the loop is given, and the step is yours. *Kernel > Interrupt* stops a
   training, and running its cell again goes on exactly there. To train anew, pass `fresh=True` to
   `resume`, after running the cell that makes the model again.
@@ -113,7 +114,7 @@ def for_instructors(course: Course) -> str:
         for m in usual:
             lines += [
                 f"- **{m.title}** (`{m.name.split('.')[-1]}`). {m.text} `{m.shown_by}` gives "
-                f"**{m.right_value}**, with the mistake **{m.wrong_value}**.",
+                f"**{m.value_right}**, with the mistake **{m.value_wrong}**.",
             ]
         lines += [""] if usual else []
         for training in (t for t in course.trainings if t.page == page):

@@ -186,7 +186,7 @@ def lines_without(source: str, dropped: set[int]) -> str:
 
     def empties(node: ast.stmt) -> bool:
         nested = [getattr(node, part, []) for part in ("body", "orelse", "finalbody")]
-        if node.lineno in dropped and not nested[0]:
+        if node.lineno in dropped:
             return True
         inner = [statement for part in nested for statement in part]
         for statement in inner:

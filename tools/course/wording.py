@@ -13,9 +13,14 @@ TITLE = "What does it show?"  # in place of a figure's title that says it
 
 
 def says_lines(source: str) -> set[int]:
-    """The lines on which statements begin that only compare the page's text with results."""
+    """The lines on which statements begin that tell results.
+
+    They compare the page's text with them, or check what holds of our trained weights.
+    """
     found = set()
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.If) and "finished" in ast.unparse(node.test):
+            found.add(node.lineno)
         if isinstance(node, ast.Expr):
             parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
             if all(ast.unparse(part).startswith("says(") for part in parts):

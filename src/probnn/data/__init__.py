@@ -1,5 +1,6 @@
 """The data sets, as tensors, from files that are verified byte for byte."""
 
+from probnn.data.digits import from_picture
 from probnn.data.files import DataError
 from probnn.data.measures import Shapes, shapes
 from probnn.data.mnist import (
@@ -10,7 +11,6 @@ from probnn.data.mnist import (
     sample_train,
     treat_pixels,
 )
-from probnn.data.pictures import from_picture
 from probnn.data.style import ink, slant
 from probnn.data.tables import Surnames, load_surnames, load_xkcd
 

@@ -1,6 +1,7 @@
 """The settings that the environment may hold: this is the only module that reads it.
 
-Each is read when it is needed, so it may be changed while a program runs. The README lists them.
+Each is read when it is needed, so it may be changed while a program runs. `docs/settings.md` lists
+them.
 """
 
 from __future__ import annotations

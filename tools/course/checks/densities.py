@@ -178,11 +178,11 @@ def check_log_density(log_density, seed, n):
     """log q(z) of one z for each image, in nats.
 
     Args:
-        self: q, with `self.mu` and `self.sigma`, each (B, d).
-        z: (..., B, d).
+        self: q, with `self.mu` and `self.sigma`, each (B, d), or (S, B, d) for several q of each.
+        z: (..., B, d), or (..., S, B, d).
 
     Returns:
-        (..., B).
+        (..., B), or (..., S, B).
     """
     torch.manual_seed(seed)
     q = DiagonalGaussian(torch.randn(n, 2), torch.rand(n, 2) + 0.3)
@@ -194,13 +194,21 @@ def check_log_density(log_density, seed, n):
         "one without -log sigma": (each + q.sigma.log()).sum(-1),
     }
     expect(log_density(q, z), each.sum(-1), "log q(z) of each z", wrong)
+    several = DiagonalGaussian(q.mu.expand(3, n, 2), q.sigma.expand(3, n, 2))
+    many = log_density(several, z[:, None].expand(4, 3, n, 2))
+    expect(many, each.sum(-1)[:, None].expand(4, 3, n), "the same for each of several q")
 
 
 @asks("probnn.densities.DiagonalGaussian.kl_from_prior")
 def check_kl_from_prior(kl_from_prior, seed, n):
-    """KL(q || N(0, I)) of each image's q, in nats, (B,); `self.mu` and `self.sigma` are (B, d)."""
+    """KL(q || N(0, I)) of each image's q, in nats: (B,), or (S, B) for several q of each.
+
+    `self.mu` and `self.sigma` are (B, d), or (S, B, d).
+    """
     torch.manual_seed(seed)
     q = DiagonalGaussian(torch.randn(n, 2), torch.rand(n, 2) + 0.3)
     truth = kl_divergence(Normal(*q), Normal(0.0, 1.0))
     wrong = {"a sum over the batch": truth.sum(), "one for each coordinate": truth}
     expect(kl_from_prior(q), truth.sum(-1), "KL of each image", wrong)
+    several = DiagonalGaussian(q.mu.expand(3, n, 2), q.sigma.expand(3, n, 2))
+    expect(kl_from_prior(several), truth.sum(-1).expand(3, n), "the same for each of several q")

@@ -122,7 +122,8 @@ def check_elbo(elbo, seed, n):
         samples: K.
 
     Returns:
-        (B,), one number for each image, not their mean.
+        (B,), one number for each image, not their mean; or, of several q of each image, whose
+        `sample` gives (K, S, B, d), (S, B).
     """
     torch.manual_seed(seed)
     x, mu = torch.randn(n, 2), torch.randn(n, 2).requires_grad_()
@@ -145,6 +146,9 @@ def check_elbo(elbo, seed, n):
     expect(bound, fit - kl, "per image, the bound", wrong, by=0.12)
     flat = elbo(lambda x, z: 0 * z.sum(-1) - 2.0, x, q, samples)
     expect(flat, -2 - kl, "-2 minus the KL, as log p(x|z) is -2 everywhere,", by=0.12)
+    several = DiagonalGaussian(mu.expand(2, n, 2), q.sigma.expand(2, n, 2))
+    found = elbo(lambda x, z: 0 * z.sum(-1) - 2.0, x, several, samples)
+    expect(found, (-2 - kl).expand(2, n), "the same for each of several q", by=0.12)
     slope = torch.autograd.grad(bound.sum(), mu)[0]
     expect(slope, x - 2 * mu.detach(), "the gradient of the bound for mu", by=0.12)
 
@@ -203,12 +207,13 @@ def check_fit_posterior(fit_posterior, seed, n):
         `DiagonalGaussian` of mu and sigma, each (B, d), without gradients.
     """
     torch.manual_seed(seed)
-    x = torch.randn(n, 2)
+    x, weight = torch.randn(n, 2), torch.ones((), requires_grad=True)
 
     def loglik(x, z):
-        return Normal(z, 1.0).log_prob(x).sum(-1)
+        return weight * Normal(z, 1.0).log_prob(x).sum(-1)
 
     mu, sigma = fit_posterior(loglik, x, samples=100, seed=seed)
     wrong = {"the image itself, as without a prior": x}
     expect(mu, x / 2, "the posterior's mean, half of x here,", wrong, by=0.06)
     expect(sigma, torch.full((n, 2), 0.5**0.5), "its standard deviation, 0.71 here,", by=0.06)
+    assert weight.grad is None, "gradients of mu and log sigma alone expected, not the model's"

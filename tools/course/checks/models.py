@@ -48,7 +48,9 @@ def check_log_bernoulli_images(log_bernoulli_images, seed, n):
 
     Args:
         x: (B, 1, H, W).
-        logits: log odds of the pixels, (..., B, 1, H, W), or (..., 1, 1, H, W) for all images.
+        logits: log odds of the pixels, (..., B, 1, H, W), or (..., 1, 1, H, W) for all images. Of
+            the latter pages have thousands, for a hundred images: there a matrix product of logits
+            and pixels takes the sum; an array of all pairs of pixels would be too large.
 
     Returns:
         (..., B).
@@ -106,7 +108,8 @@ def check_half_loglik(half_loglik, seed, n):
         generator: `generator.logits(z)` are the log odds of all pixels, (..., 1, 28, 28).
         rows: a slice of the 28 rows, as TOP or BOTTOM.
         x: whole images (B, 1, 28, 28), pixels 0 or 1.
-        z: (..., B, d), or (..., 1, d) for points shared by all images.
+        z: (..., B, d), or (..., 1, d) for points shared by all images. `log_bernoulli_images` (of
+            `probnn.models.pixels`) is made for both.
 
     Returns:
         (..., B).
