@@ -81,7 +81,7 @@ def questions():
 def test_what_people_ask_is_answered_in_few_lines_with_a_link():
     assert len(questions()) >= 12
     for question, answer in questions():
-        assert question.endswith("?") and len(answer.split()) <= 90, question
+        assert question.endswith("?") and len(answer.split()) <= 62, question
         assert "](" in answer, question
 
 

@@ -31,7 +31,7 @@ from tools.pages import NOTEBOOKS, ROOT, tags
 
 __all__ = ["Summary", "build", "links_to", "repository", "summary"]
 
-FOLDED = {"setup": "hide-cell", "scaffold": "hide-cell", "check": "hide-input"}
+FOLDED = {"setup": "hide-cell", "check": "hide-input"}
 
 
 class Summary(NamedTuple):
@@ -57,7 +57,7 @@ def summary(notebook: nbformat.NotebookNode) -> Summary:
         if cell.cell_type == "markdown"
         for paragraph in cell.source.split("\n\n")
     ]
-    answer = next((text for text in paragraphs if text.startswith("**Answer.**")), "")
+    answer = next(text for text in paragraphs if text.startswith("**Answer.**"))
     figures = [
         ("key" not in tags(cell), output.data["image/png"])
         for cell in notebook.cells
@@ -154,13 +154,15 @@ def _entry(path: Path) -> str:
 
 
 def fold_code(app: Any, docname: str, source: list[str]) -> None:
-    """Folds the code of cells that set up, check or say `hide-input`."""
+    """Folds the cells that set up, and the code of those that check the page or its text."""
     if not docname.startswith("notebooks/"):
         return
     notebook = nbformat.reads(source[0], as_version=4)
     for cell in notebook.cells:
-        folds = [FOLDED[tag] for tag in sorted(tags(cell)) if tag in FOLDED]
-        if cell.cell_type == "code" and folds:
+        folds = [FOLDED[tag] for tag in tags(cell) if tag in FOLDED]
+        if cell.cell_type == "code" and re.search(r"^says\(", cell.source, re.M):
+            folds.append("hide-input")
+        if folds:
             cell.metadata["tags"] = [*tags(cell), folds[0]]
     source[0] = json.dumps(notebook)
 

@@ -75,12 +75,29 @@ def test_an_empty_sheet_is_refused(level):
     [
         (np.zeros((4, 4)), "uint8"),
         (np.zeros(4, np.uint8), "shape"),
+        (np.zeros((9, 9, 5), np.uint8), "shape"),
+        (torch.zeros(28, 28), "got Tensor"),
         (np.zeros((1, 9), np.uint8), "2 x 2"),
     ],
 )
 def test_what_is_no_picture_is_refused(array, message):
     with pytest.raises(ValueError, match=message):
         from_picture(array)
+
+
+def test_a_photograph_is_turned_as_it_was_held(tmp_path):
+    sheet, turned = Image.fromarray(enlarged(IMAGES[3])), Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter, clockwise
+    sheet.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "digit.png", exif=turned)
+    assert torch.equal(from_picture(tmp_path / "digit.png"), from_picture(sheet))
+
+
+def test_a_file_that_is_cut_off_is_named(tmp_path):
+    Image.fromarray(enlarged(IMAGES[3])).save(tmp_path / "digit.png")
+    whole = (tmp_path / "digit.png").read_bytes()
+    (tmp_path / "digit.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"digit\.png, which is none, or damaged"):
+        from_picture(tmp_path / "digit.png")
 
 
 def test_a_file_that_is_no_picture_is_named(tmp_path):

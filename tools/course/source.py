@@ -155,10 +155,10 @@ def imports_for(code: str, text: str, module: str) -> list[str]:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             aliases = [a for a in node.names if (a.asname or a.name).split(".")[0] in needed]
             if aliases:
-                line = ast.Import(aliases)
                 if isinstance(node, ast.ImportFrom):
-                    line = ast.ImportFrom(node.module, aliases, node.level)  # type: ignore[assignment]
-                lines.append(ast.unparse(line))
+                    lines.append(ast.unparse(ast.ImportFrom(node.module, aliases, node.level)))
+                else:
+                    lines.append(ast.unparse(ast.Import(aliases)))
                 needed -= {(alias.asname or alias.name).split(".")[0] for alias in aliases}
     own = sorted(needed & {name for node in ast.parse(text).body for name in binds(node)})
     return lines + ([f"from {module} import {', '.join(own)}"] if own else [])

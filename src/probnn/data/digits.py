@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 __all__ = ["from_picture"]
@@ -28,8 +28,8 @@ def from_picture(picture: str | PathLike[str] | Image.Image | np.ndarray[Any, An
     strongest ink becomes 1, the paper 0.
 
     Args:
-        picture: a file, a PIL image, or an array (H, W) or (H, W, 3), of any size; transparent
-            parts count as white paper.
+        picture: a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4) of grey levels or
+            colours from 0 to 255 (uint8), of any size; transparent parts count as white paper.
 
     Returns:
         (1, 1, 28, 28), a batch of one, pixels in [0, 1], on the CPU.
@@ -68,25 +68,35 @@ def from_picture(picture: str | PathLike[str] | Image.Image | np.ndarray[Any, An
 
 def _grey(picture: str | PathLike[str] | Image.Image | np.ndarray[Any, Any]) -> Image.Image:
     if isinstance(picture, np.ndarray):
-        if picture.ndim not in (2, 3):
-            raise ValueError(f"expected an array (H, W) or (H, W, 3), got shape {picture.shape}")
+        if picture.ndim != 2 and picture.shape[2:] not in ((3,), (4,)):
+            raise ValueError(
+                f"expected an array (H, W), (H, W, 3) or (H, W, 4), got shape {picture.shape}"
+            )
         if picture.dtype != np.uint8:
             raise ValueError(
                 f"expected an array of grey levels 0 to 255 (uint8), got {picture.dtype}"
             )
         picture = Image.fromarray(picture)
+    elif isinstance(picture, (str, PathLike)):
+        picture = _opened(Path(picture))
     elif not isinstance(picture, Image.Image):
-        path = Path(picture)
-        try:
-            picture = Image.open(path)
-            picture.load()
-        except UnidentifiedImageError:
-            raise ValueError(
-                f"expected a picture (PNG, JPEG, ...), got {path}, which is none"
-            ) from None
+        raise ValueError(
+            f"expected a file's name, a PIL image or a numpy array, got {type(picture).__name__}"
+        )
     layers = picture.convert("RGBA")
     paper = Image.new("RGBA", layers.size, "white")
     return Image.alpha_composite(paper, layers).convert("L")
+
+
+def _opened(path: Path) -> Image.Image:
+    with open(path, "rb") as file:
+        try:
+            # as it was held: phones store how the picture is to be turned
+            return ImageOps.exif_transpose(Image.open(file))
+        except (UnidentifiedImageError, OSError):
+            raise ValueError(
+                f"expected a picture (PNG, JPEG, ...), got {path}, which is none, or damaged"
+            ) from None
 
 
 def _scaled(box: np.ndarray[Any, Any]) -> Tensor:

@@ -95,11 +95,8 @@ class Pad:
         self.canvas.stroke_rect(40, 40, 200, 200)
         if self.top_only:
             self._cover_bottom()
-        self.canvas.line_width, self.canvas.line_cap, self.canvas.stroke_style = (
-            PEN,
-            "round",
-            "#000",
-        )
+        self.canvas.line_width, self.canvas.line_cap = PEN, "round"
+        self.canvas.stroke_style = "#000"
 
     def image(self) -> Tensor:
         """The drawing as an image (1, 1, 28, 28).
