@@ -148,7 +148,7 @@ def trained(name: str, folder: Path) -> GaussianEncoder:
 
 def train(model: GaussianEncoder, path: Path, batch_size: int = 100, epochs: int = 5) -> None:
     """Trains on the 54,000 images by Adam, as the pages do it, and goes on from its file."""
-    optimizer = optim.Adam(model.parameters())
+    optimizer = optim.Adam(model.parameters(), fused=True)
     batches = enumerate_cycle(load_mnist("fit"), batch_size=batch_size, epochs=epochs)
     history: list[float] = []
     said = resume(path, model=model, optimizer=optimizer, batches=batches, history=history)

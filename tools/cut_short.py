@@ -20,7 +20,7 @@ from probnn.densities import DiagonalGaussian
 from probnn.inference import MonteCarlo
 from probnn.training.cycles import Cycle
 
-__all__ = ["cut_short"]
+__all__ = ["cut_short", "replace"]
 
 
 def cut_short(steps: int = 3, data: int = 100, samples: int = 20) -> None:
@@ -67,14 +67,14 @@ def cut_short(steps: int = 3, data: int = 100, samples: int = 20) -> None:
         return log_w.repeat(-(-wanted // samples), 1)[:wanted]
 
     Cycle.__next__ = next_of_few  # type: ignore[method-assign]  # for the whole process, on purpose
-    _replace(load_mnist, few_images)
-    _replace(load_surnames, few_surnames)
-    _replace(fit_posterior, hardly_fitted)
-    _replace(log_marginal, of_few_samples)
-    _replace(log_weights, few_repeated)
+    replace(load_mnist, few_images)
+    replace(load_surnames, few_surnames)
+    replace(fit_posterior, hardly_fitted)
+    replace(log_marginal, of_few_samples)
+    replace(log_weights, few_repeated)
 
 
-def _replace(function: Callable[..., Any], other: Callable[..., Any]) -> None:
+def replace(function: Callable[..., Any], other: Callable[..., Any]) -> None:
     """Puts the other function in the place of this one, wherever the package holds it."""
     for name, module in list(sys.modules.items()):
         if name == "probnn" or name.startswith("probnn."):

@@ -1,27 +1,26 @@
 """Executes the pages from fresh kernels and writes their outputs. Nothing else does.
 
-    python -m tools.execute                    every page, in place, from the shipped checkpoints
-    python -m tools.execute cambridge/c*       only these
-    python -m tools.execute --train runs/mine  copies in runs/mine, everything trained from scratch
-    python -m tools.execute --train runs/mine --ship           then replaces the shipped checkpoints
-    python -m tools.execute --ship             only ships what checkpoints/ holds in progress
-    python -m tools.execute --train runs/cut --cut-short 30    30 steps a training, few data
+    python -m tools.execute                every page, in place, from the shipped checkpoints
+    python -m tools.execute cambridge/c*   only these
+    python -m tools.execute --ship         only ships what checkpoints/ holds in progress
 
-The progress of training is shown on the terminal and left out of the pages.
+The progress of training is shown on the terminal and left out of the pages. `tools.train` trains
+them from scratch, elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import nbformat
 from nbclient.exceptions import CellExecutionError
@@ -42,7 +41,7 @@ class Execution(NamedTuple):
     Attributes:
         peak: the most memory that its kernel held, in GB; None where the system does not tell (not
             Linux).
-        failed_checks: what its check did not find to hold, where that is no error.
+        failed_checks: what it asserts and did not find to hold, where that is no error.
     """
 
     peak: float | None
@@ -50,7 +49,12 @@ class Execution(NamedTuple):
 
 
 def execute(
-    source: Path, target: Path, cut_short: int | None = None, anew: bool = False
+    source: Path,
+    target: Path,
+    first: str = "",
+    lenient: bool = False,
+    settings: Mapping[str, str] | None = None,
+    log: TextIO | None = None,
 ) -> Execution:
     """Runs the page in its own folder and writes it with its outputs, whole or not at all.
 
@@ -59,29 +63,37 @@ def execute(
     Args:
         source: the notebook.
         target: where it is written.
-        cut_short: steps of each training, to see only that the page runs. Assertions of cells
-            tagged `check` may then fail, for they speak of trained weights; any other error is one.
-        anew: whether it trains from scratch. Assertions of its check may then fail, too: hours of
-            training are kept, and what failed is told.
+        first: code that the kernel runs before the page.
+        lenient: whether what the page asserts may fail, for it speaks of weights that are not
+            these; any other error is one.
+        settings: of the kernel's environment, beside those of this process.
+        log: where bars and warnings go; the terminal by default.
     """
     notebook = nbformat.read(source, as_version=4)
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
         cell.metadata.pop("execution", None)
-    failed_checks = []
-    if cut_short:
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(CUT_SHORT.format(ROOT, cut_short)))
-    for cell in checks(notebook) if cut_short or anew else []:
-        cell.metadata["tags"].append("raises-exception")
-    peak = run(notebook, source.parent)
-    if cut_short:
+    asserting = [cell for cell in code_cells(notebook) if asserts(cell)] if lenient else []
+    before = [cell.metadata.get("tags") for cell in asserting]
+    for cell in asserting:
+        cell.metadata["tags"] = [*tags(cell), "raises-exception"]
+    if first:
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(first))
+    peak = run(notebook, source.parent, settings, log)
+    if first:
         del notebook.cells[0]
-    for cell in checks(notebook) if cut_short or anew else []:
-        cell.metadata["tags"].remove("raises-exception")
+        for number, cell in enumerate(code_cells(notebook), start=1):  # as if it had not been there
+            for counted in (cell, *(o for o in cell.outputs if "execution_count" in o)):
+                counted.execution_count = number
+    failed_checks = []
+    for cell, tagged in zip(asserting, before, strict=True):
+        cell.metadata["tags"] = tagged
+        if tagged is None:
+            del cell.metadata["tags"]
         for error in (output for output in cell.outputs if output.output_type == "error"):
             if error.ename != "AssertionError":
                 raise CellExecutionError("\n".join(error.traceback), error.ename, error.evalue)
-            failed_checks.append("\n".join(error.traceback))
+            failed_checks.append(re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error.traceback)))
     for cell in code_cells(notebook):
         cell.outputs = whole_streams(cell.outputs)
     # not the version: outputs change when results do
@@ -92,18 +104,9 @@ def execute(
     return Execution(peak, failed_checks)
 
 
-CUT_SHORT = """
-import sys
-sys.path.insert(0, "{0}")
-from tools.cut_short import cut_short
-del sys.path[0]
-cut_short(steps={1})
-"""
-
-
-def checks(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """The cells tagged `check`."""
-    return [cell for cell in code_cells(notebook) if "check" in tags(cell)]
+def asserts(cell: nbformat.NotebookNode) -> bool:
+    """Whether it is a check, or asserts something all the same."""
+    return "check" in tags(cell) or bool(re.search(r"^\s*assert\b", cell.source, re.MULTILINE))
 
 
 @contextmanager
@@ -134,103 +137,52 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "patterns", nargs="*", default=["*/*"], help="notebooks, as in cambridge/c*"
-    )
-    parser.add_argument(
-        "--train",
-        type=Path,
-        metavar="FOLDER",
-        help="train from scratch; checkpoints and executed copies go to FOLDER",
-    )
+    parser.add_argument("patterns", nargs="*", help="notebooks, as in cambridge/c*; by default all")
     parser.add_argument(
         "--ship", action="store_true", help="make what was trained the shipped checkpoints"
     )
-    parser.add_argument(
-        "--cut-short",
-        type=int,
-        metavar="STEPS",
-        help="end each training after STEPS; needs --train",
-    )
     arguments = parser.parse_args()
-    if arguments.cut_short and (not arguments.train or arguments.ship):
-        parser.error(
-            "expected --cut-short with --train FOLDER and without --ship: its "
-            "outputs are not to be kept"
-        )
-
-    sources = sorted(
-        {
-            path
-            for pattern in arguments.patterns
-            for path in NOTEBOOKS.glob(pattern.removesuffix(".ipynb") + ".ipynb")
-        }
-    )
-    if not sources:
-        parser.error(
-            f"expected patterns of notebooks in {NOTEBOOKS}, got "
-            f"{arguments.patterns}, which match none"
-        )
-    if arguments.train:
-        if arguments.train.exists() and any(arguments.train.iterdir()):
-            print(
-                f"{arguments.train} holds an earlier run: it goes on where that stopped",
-                file=sys.stderr,
-            )
-        os.environ["PROBNN_CHECKPOINTS"] = str(arguments.train.resolve())
-        failed = execute_all(sources, arguments.train, arguments.cut_short, anew=True)
-    elif not arguments.ship:
-        with shipped_only():
-            failed = execute_all(sources, NOTEBOOKS)
-    else:
-        failed = []
-    if failed:
-        print(
-            f"{len(failed)} of {len(sources)} notebooks failed: {', '.join(map(str, failed))}",
-            file=sys.stderr,
-        )
-        return 1
     if arguments.ship:
         ship_all()
-    elif not arguments.train:
-        print(
-            f"All {len(sources)} notebooks ran. Open them with 'make lab', or "
-            f"read them in {NOTEBOOKS}.",
-            file=sys.stderr,
-        )
+        return 0
+    sources = chosen(arguments.patterns, parser)
+    with shipped_only():
+        failed = [source for source in sources if not execute_in_place(source)]
+    if failed:
+        names = ", ".join(str(source.relative_to(NOTEBOOKS)) for source in failed)
+        print(f"{len(failed)} of {len(sources)} pages failed: {names}", file=sys.stderr)
+        return 1
+    print(
+        f"All {len(sources)} pages ran. Open them with 'make lab', or read them in {NOTEBOOKS}.",
+        file=sys.stderr,
+    )
     return 0
 
 
-def execute_all(
-    sources: list[Path], folder: Path, cut_short: int | None = None, anew: bool = False
-) -> list[Path]:
-    """Executes the pages one after the other into the folder; returns which failed."""
-    failed = []
-    for number, source in enumerate(sources, start=1):
-        name = source.relative_to(NOTEBOOKS)
-        target = folder / name
-        print(f"[{number}/{len(sources)}] {name} ...", file=sys.stderr, flush=True)
-        start = time.perf_counter()
-        try:
-            peak, failed_checks = execute(source, target, cut_short, anew)
-            memory = f", {peak:.1f} GB at most" if peak else ""
-            print(
-                f"[{number}/{len(sources)}] {name}: "
-                f"{time.perf_counter() - start:.0f} s{memory}, written to {target}",
-                file=sys.stderr,
-                flush=True,
-            )
-            if failed_checks and not cut_short:
-                failed.append(name)
-                print("its check FAILED:", *failed_checks, sep="\n", file=sys.stderr, flush=True)
-        except (CellExecutionError, RuntimeError) as error:
-            failed.append(name)
-            print(
-                f"[{number}/{len(sources)}] {name}: FAILED, left unchanged\n{error}",
-                file=sys.stderr,
-                flush=True,
-            )
-    return failed
+def chosen(patterns: list[str], parser: argparse.ArgumentParser) -> list[Path]:
+    """The pages that fit one of the patterns, or all; none is an error of the command."""
+    found = {
+        path
+        for pattern in patterns or ["*/*"]
+        for path in NOTEBOOKS.glob(pattern.removesuffix(".ipynb") + ".ipynb")
+    }
+    if not found:
+        parser.error(f"expected patterns of pages in {NOTEBOOKS}, got {patterns}, which match none")
+    return sorted(found)
+
+
+def execute_in_place(source: Path) -> bool:
+    """Executes a page, says so on the terminal, and returns whether it ran."""
+    name, begin = source.relative_to(NOTEBOOKS), time.perf_counter()
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    try:
+        peak, _ = execute(source, source)
+    except (CellExecutionError, RuntimeError) as error:
+        print(f"{name}: FAILED, left unchanged\n{error}", file=sys.stderr, flush=True)
+        return False
+    memory = f", {peak:.1f} GB at most" if peak else ""
+    print(f"{name}: {time.perf_counter() - begin:.0f} s{memory}", file=sys.stderr, flush=True)
+    return True
 
 
 def ship_all() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import nbformat
 from nbclient import NotebookClient
@@ -15,18 +16,32 @@ __all__ = ["run", "whole_streams"]
 
 
 class Headless(NotebookClient):
-    """Passes what cells write to stderr (bars, warnings) on to the terminal, not into the page."""
+    """Passes what cells write to stderr (bars, warnings) on to a stream, not into the page."""
+
+    stream: TextIO = sys.stderr
 
     def process_message(self, message: Any, cell: Any, cell_index: int) -> Any:
         if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
-            sys.stderr.write(message["content"]["text"])
-            sys.stderr.flush()
+            self.stream.write(message["content"]["text"])
+            self.stream.flush()
             return None
         return super().process_message(message, cell, cell_index)
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path) -> float | None:
-    """Runs all cells in a new kernel; returns the most memory that it held, in GB."""
+def run(
+    notebook: nbformat.NotebookNode,
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    log: TextIO | None = None,
+) -> float | None:
+    """Runs all cells in a new kernel; returns the most memory that it held, in GB.
+
+    Args:
+        notebook: whose outputs are written into it.
+        folder: that the kernel works in.
+        settings: of the kernel's environment, beside those of this process.
+        log: where bars and warnings go; the terminal by default.
+    """
     peak = None
 
     def note_peak(**_: Any) -> None:
@@ -44,7 +59,8 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> float | None:
         store_widget_state=False,
     )
     client.on_cell_executed = note_peak
-    client.execute(env={**os.environ, "PROBNN_HEADLESS": "1"})
+    client.stream = log or sys.stderr
+    client.execute(env={**os.environ, "PROBNN_HEADLESS": "1", **(settings or {})})
     return peak
 
 

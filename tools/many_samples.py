@@ -93,7 +93,7 @@ def train_run(run: Run, folder: Path) -> tuple[GaussianEncoder, float]:
     tune_process()
     torch.manual_seed(run.seed)
     model, images = burda_model(), load_mnist("train")
-    optimizer = optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = optim.Adam(model.parameters(), lr=3e-3, fused=True)
     steps = run.epochs * len(images.images) // 20
     schedule = optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     batches = enumerate_cycle(images, batch_size=20, epochs=run.epochs)
