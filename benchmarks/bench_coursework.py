@@ -38,13 +38,9 @@ def decoded(theirs: bool, images: int = 100, samples: int = 100) -> float:
     return bench_training.score(thousand_images()[:images], samples)[0]
 
 
-def steps(theirs: bool, model: str, batch_size: int, fused: bool = True, n: int = 60) -> float:
-    """Seconds for n training steps, fused Adam where the notebook has it so."""
-    return (
-        baselines.train(model, batch_size, n)
-        if theirs
-        else bench_training.train(model, batch_size, n, fused=fused)
-    )
+def steps(theirs: bool, model: str, batch_size: int, n: int = 60) -> float:
+    """Seconds for n training steps."""
+    return (baselines if theirs else bench_training).train(model, batch_size, n)
 
 
 def maps(theirs: bool) -> float:
@@ -77,24 +73,24 @@ PARTS = {  # what, how many slices, seconds of a slice
     "Cambridge (a): 48 starts of 50,000 steps": (2 * 50, lambda theirs: regression(theirs, 24)),
     "Cambridge (c): 5 epochs": (
         5 * 540 / 60,
-        lambda theirs: steps(theirs, "convolutional", 100, fused=False),
+        lambda theirs: steps(theirs, "convolutional", 100),
     ),
     "Cambridge (d): 11.4 million samples of an image, and 2 million": (1340, decoded),
     "Cambridge (e): d = 4 and d = 20, 5 epochs": (
         2 * 5 * 540 / 60,
-        lambda theirs: steps(theirs, "convolutional", 100, fused=False),
+        lambda theirs: steps(theirs, "convolutional", 100),
     ),
     "Cambridge (e): the PyTorch example, 10 epochs": (
         10 * 422 / 60,
-        lambda theirs: steps(theirs, "PyTorch", 128, fused=False),
+        lambda theirs: steps(theirs, "PyTorch", 128),
     ),
     "Cambridge (f): 5 epochs": (
         5 * 540 / 60,
-        lambda theirs: steps(theirs, "conditional", 100, fused=False),
+        lambda theirs: steps(theirs, "conditional", 100),
     ),
     "Toronto 2: 100 epochs of 10,000": (
         100 * 100 / 60,
-        lambda theirs: steps(theirs, "Toronto", 100, fused=False),
+        lambda theirs: steps(theirs, "Toronto", 100),
     ),
     "Oslo 1: 6 trainings of 50 epochs, 4 of 5": (
         320 * 235 / 60,

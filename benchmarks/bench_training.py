@@ -1,11 +1,11 @@
 """Training and scoring, against the coursework's own ways (baselines.py): one run, in turns.
 
-    python benchmarks/bench_training.py [rounds]
+    python benchmarks/bench_training.py [rounds [threads]]
 
 The contestants take turns, A B A B, on the same cores; ours in this process, which is tuned first,
 the baselines in one of their own, which is left as it comes (processes.py). Printed are medians
-after a warm-up with lowest and highest, the ratios within rounds, and what share of the machine's
-fastest matrix product the convolutional training reaches.
+after a warm-up with lowest and highest, the ratios within rounds, and ours as a multiple of what
+its matrix products and convolutions alone take, measured in the same rounds (arithmetic.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from functools import cache, partial
 
 import baselines
 import torch
+from arithmetic import arithmetic, seconds_of
 from processes import other_process
 from torch import nn, optim
-from torch.utils.flop_counter import FlopCounterMode
 
 from probnn.data import load_mnist, load_xkcd
 from probnn.inference import log_marginal, mean_and_se, over_batches
@@ -38,17 +38,14 @@ def float32(model: nn.Module) -> nn.Module:
 
 
 @cache
-def training(model: str, batch_size: int, precision: Callable, fused: bool) -> Iterator:
-    """The notebooks' loop, without its bar, past its first steps; step by step.
-
-    Adam fused where the notebook has it so.
-    """
+def training(model: str, batch_size: int, precision: Callable) -> Iterator:
+    """The notebooks' loop, without its bar, past its first steps; step by step."""
 
     def loop():
         torch.manual_seed(0)
         net, loss_of = baselines.network(model, ours=True)
         net = precision(net)
-        optimizer = optim.Adam(net.parameters(), fused=fused)
+        optimizer = optim.Adam(net.parameters(), fused=True)
         batches, history = enumerate_cycle(load_mnist("train"), batch_size=batch_size), []
         for _, (imgs, lbls) in batches:
             loss = loss_of(net, imgs, lbls)
@@ -63,11 +60,9 @@ def training(model: str, batch_size: int, precision: Callable, fused: bool) -> I
     return running
 
 
-def train(
-    model: str, batch_size: int, steps: int, precision: Callable = float32, fused: bool = False
-) -> float:
+def train(model: str, batch_size: int, steps: int, precision: Callable = float32) -> float:
     """Seconds for the next steps of that training."""
-    return baselines.seconds(training(model, batch_size, precision, fused), steps)
+    return baselines.seconds(training(model, batch_size, precision), steps)
 
 
 def score(
@@ -85,7 +80,7 @@ def score(
 def regression(x: torch.Tensor, y: torch.Tensor, steps: int) -> float:
     """The notebook's loop of Cambridge (a). Seconds."""
     model, history = RWiggle(), []
-    optimizer = optim.Adam(model.parameters())
+    optimizer = optim.Adam(model.parameters(), fused=True)
     begin = time.perf_counter()
     for _ in enumerate_cycle([(y, x)], epochs=steps):
         loglik = model(y, x).mean()
@@ -122,56 +117,70 @@ def fastest_product(dtype: torch.dtype) -> float:
     return best
 
 
-def operations_of_a_step(model: str, batch_size: int) -> int:
-    """Floating-point operations of one step, forwards and backwards."""
-    vae = baselines.MODELS[model]()
-    with FlopCounterMode(display=False) as counter:
-        vae.loglik_lb(torch.rand(batch_size, 1, 28, 28)).mean().backward()
-    return counter.get_total_flops()
+def products_of_steps(model: str, batch_size: int, steps: int, dtype: torch.dtype) -> Callable:
+    """What gives the seconds of the products alone of that many steps."""
+    net, loss_of = baselines.network(model, ours=True)
+    images, labels = load_mnist("train")
+    batch = images[:batch_size], labels[:batch_size]
+    make = arithmetic(net, lambda: loss_of(net, *batch), dtype, backwards=True)
+    return lambda: seconds_of(make, steps)
+
+
+def products_of_scores(images: torch.Tensor, samples: int, dtype: torch.dtype) -> Callable:
+    """What gives the seconds of the products alone of scores; a thousand decoded at a time."""
+    model = baselines.trained()
+    encode = arithmetic(model.g, lambda: model(images), dtype, backwards=False)
+    z = torch.randn(1000, model.d)
+    decode = arithmetic(model.f, lambda: model.f.logits(z), dtype, backwards=False)
+    times = len(images) * samples // 1000
+    return lambda: seconds_of(encode, 1) + seconds_of(decode, times)
 
 
 def compare(
-    name: str, ours: Callable[[], float], theirs: Callable[[], float], rounds: int
-) -> float:
-    """Runs both in turns, prints a row of the table, and returns our median time."""
-    pairs = [(theirs(), ours()) for _ in range(rounds + 1)][1:]
+    name: str,
+    ours: Callable[[], float],
+    theirs: Callable[[], float],
+    rounds: int,
+    products: Callable[[], float] | None = None,
+) -> None:
+    """Runs both in turns, and ours' products alone, and prints a row of the table."""
+    turns = [
+        (theirs(), ours(), products() if products else float("nan")) for _ in range(rounds + 1)
+    ][1:]
+    columns = [list(column) for column in zip(*turns, strict=True)]
+    columns.append([b / a for b, a, _ in turns])
+    columns.append([a / p for _, a, p in turns])
     told = [
-        f"{statistics.median(t):.2f} ({min(t):.2f} to {max(t):.2f})"
-        for t in zip(*pairs, strict=True)
+        f"{statistics.median(t):.2f} ({min(t):.2f} to {max(t):.2f})" if t[0] == t[0] else "-"
+        for t in columns
     ]
-    ratios = [b / a for b, a in pairs]
-    print(
-        f"| {name} | {told[0]} | {told[1]} | "
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to "
-        f"{max(ratios):.2f}) |",
-        flush=True,
-    )
-    return statistics.median(a for _, a in pairs)
+    print(f"| {name} | {' | '.join(told[i] for i in (0, 1, 3, 2, 4))} |", flush=True)
 
 
-def compare_trainings(theirs: Callable, rounds: int, peak: dict[str, float]) -> None:
+PRECISIONS = {
+    "float32": (float32, torch.float32),
+    "bfloat16": (reduced_precision, torch.bfloat16),
+}
+
+
+def compare_trainings(theirs: Callable, rounds: int) -> None:
     """The rows of the trainings of image models."""
-    for model, batch_size, fused in (
-        ("Toronto", 100, False),
-        ("Oslo 2", 128, True),
-        ("2-D", 256, True),
+    for model, batch_size, steps in (
+        ("Toronto", 100, 200),
+        ("Oslo 2", 128, 200),
+        ("2-D", 200, 200),
+        ("2-D autoencoder", 200, 200),
+        ("convolutional", 100, 40),
     ):
-        baseline = partial(theirs, baselines.train, model, batch_size, 200)
-        ours = partial(train, model, batch_size, 200)
-        name = f"{model}: 200 steps of {batch_size}"
-        compare(name, partial(ours, float32, fused), baseline, rounds)
-        name = f"{model}, bfloat16 and fused Adam"
-        compare(name, partial(ours, reduced_precision, True), baseline, rounds)
-    baseline = partial(theirs, baselines.train, "convolutional", 100, 40)
-    ours = partial(train, "convolutional", 100, 40)
-    operations = 40 * operations_of_a_step("convolutional", 100)
-    for name, dtype, run in (
-        ("float32: 40 steps of 100", "float32", partial(ours, float32, False)),
-        ("bfloat16 and fused Adam", "bfloat16", partial(ours, reduced_precision, True)),
-    ):
-        rate = operations / compare(f"convolutional, {name}", run, baseline, rounds)
-        share = f"{rate / peak[dtype]:.0%} of the fastest {dtype} product"
-        print(f"  ({rate / 1e9:.0f} Gflop/s, {share})", file=sys.stderr)
+        baseline = partial(theirs, baselines.train, model, batch_size, steps)
+        for name, (precision, dtype) in PRECISIONS.items():
+            compare(
+                f"{model}, {name}: {steps} steps of {batch_size}",
+                partial(train, model, batch_size, steps, precision),
+                baseline,
+                rounds,
+                products_of_steps(model, batch_size, steps, dtype),
+            )
 
 
 def compare_scores(theirs: Callable, rounds: int) -> None:
@@ -182,12 +191,13 @@ def compare_scores(theirs: Callable, rounds: int) -> None:
         seconds, results[who] = f(*arguments)
         return seconds
 
-    for name, precision in (("float32", float32), ("bfloat16", reduced_precision)):
+    for name, (precision, dtype) in PRECISIONS.items():
         compare(
             f"{SAMPLES}-sample log p(x) of {IMAGES} images, {name}",
             partial(timed, "ours", score, images, SAMPLES, precision),
             partial(timed, "theirs", theirs, baselines.monte_carlo_log_likelihood, IMAGES, SAMPLES),
             rounds,
+            products_of_scores(images, SAMPLES, dtype),
         )
         print(
             "  (ours minus theirs: {:.3f} ± {:.3f} nats per image)".format(
@@ -212,8 +222,11 @@ def compare_regressions(theirs: Callable, rounds: int) -> None:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    threads = int(sys.argv[2]) if len(sys.argv) > 2 else torch.get_num_threads()
+    torch.set_num_threads(threads)
     print(tune_process(), file=sys.stderr)
     with other_process() as theirs:
+        theirs(torch.set_num_threads, threads)
         theirs(baselines.train, "Oslo 2", 10, 1)
         peak = {
             name: fastest_product(dtype)
@@ -225,8 +238,9 @@ def main() -> None:
             f"{peak['float32'] / 1e9:.0f} Gflop/s in float32, "
             f"{peak['bfloat16'] / 1e9:.0f} in bfloat16\n"
         )
-        print("| work | coursework, seconds | probnn, seconds | times as fast |\n|---|---|---|---|")
-        compare_trainings(theirs, rounds, peak)
+        print("| work | coursework, s | probnn, s | times as fast | products alone, s | times |")
+        print("|---|---|---|---|---|---|")
+        compare_trainings(theirs, rounds)
         compare_scores(theirs, rounds)
         compare_regressions(theirs, rounds)
 

@@ -10,7 +10,7 @@ import json
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from probnn.display import says
+from probnn.inference import fit_posterior
 from probnn.runtime import reduced_precision
 from probnn.training import resume, stored
 from probnn.training.cycles import Cycle
@@ -31,8 +32,8 @@ class Anew(NamedTuple):
 
     Attributes:
         seed: 0 for the page's own seeds; otherwise every seed is another.
-        bfloat16: whether training loops run in it, where the processor is fast at it. What the
-            page measures outside them stays in float32, but for:
+        bfloat16: whether training loops, and fits of a q, run in it, where the processor is fast at
+            it. What the page measures outside them stays in float32, but for:
         stored_in_bfloat16: whether stored results are computed in it, too.
         numbers: the file for the page's numbers, a line each: words of its text, and the value.
     """
@@ -86,8 +87,14 @@ def _train_in_bfloat16() -> None:
         with _reduced(models.get(cycle, [])):
             yield from loop(cycle)
 
+    @wraps(fit_posterior)
+    def fit_reduced(loglik: Callable, *args: Any, **kwargs: Any) -> Any:
+        with _reduced(_modules_behind(loglik)):
+            return fit_posterior(loglik, *args, **kwargs)
+
     Cycle.__iter__ = reduced_loop  # type: ignore[method-assign]  # for the whole process
     replace(resume, resume_noting)
+    replace(fit_posterior, fit_reduced)
 
 
 def _store_in_bfloat16() -> None:
@@ -108,6 +115,15 @@ def _modules(values: Iterable[Any]) -> Iterator[nn.Module]:
             yield value
         elif isinstance(value, (list, tuple)):
             yield from _modules(value)
+
+
+def _modules_behind(function: Any) -> Iterator[nn.Module]:
+    """Those whose method it is, or whose arguments it has already."""
+    if isinstance(function, partial):
+        yield from _modules([*function.args, *function.keywords.values()])
+        yield from _modules_behind(function.func)
+    elif isinstance(getattr(function, "__self__", None), nn.Module):
+        yield function.__self__
 
 
 @contextmanager

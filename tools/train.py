@@ -51,7 +51,10 @@ READS = {
 FIRST = ("cambridge/c", "toronto/2", "cambridge/d", "autoencoder-2d", "cambridge/e", "cambridge/g")
 # whose trainings, and whose stored results, are so much faster in it, and as good: see
 # benchmarks/README.md
-IN_BFLOAT16 = ("cambridge/c", "cambridge/e", "cambridge/f", "autoencoder-2d", "oslo/1", "toronto/2")
+IN_BFLOAT16 = (
+    *("cambridge/c", "cambridge/e", "cambridge/f", "autoencoder-2d", "oslo/1"),
+    *("toronto/2", "toronto/4"),
+)
 STORED_IN_BFLOAT16 = ("cambridge/d",)
 GIGABYTES = 2.5  # that a page may need
 ONE_THREAD = {
@@ -160,7 +163,7 @@ def train(name: str, folder: Path, how: Anew, cut_short: int) -> dict[str, Any]:
         if record["made_from"] == made_from:
             return record | {"before": True}
     target.parent.mkdir(parents=True, exist_ok=True)
-    first = PREAMBLE.format(ROOT, how._replace(numbers=str(numbers)), cut_short)
+    first = preamble(how._replace(numbers=str(numbers)), cut_short)
     begin = time.perf_counter()
     try:
         with (folder / f"{name}.log").open("a") as log:
@@ -180,6 +183,11 @@ def train(name: str, folder: Path, how: Anew, cut_short: int) -> dict[str, Any]:
     write_whole(kept, json.dumps(record, indent=1, ensure_ascii=False))
     numbers.unlink(missing_ok=True)
     return record
+
+
+def preamble(how: Anew, cut_short: int) -> str:
+    """Code that a kernel runs before a page, to train it so, or so short."""
+    return PREAMBLE.format(ROOT, how, cut_short)
 
 
 def most_at_once() -> int:

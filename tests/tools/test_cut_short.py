@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import execute
+from tools import execute, train
+from tools.anew import Anew
 
 CODE = """
 from probnn import load_mnist
@@ -57,7 +58,8 @@ def test_a_page_cut_short_may_fail_in_what_its_check_asserts_but_in_nothing_else
     cells = [(TRAINING, []), ("assert steps == 9", ["check"]), ("print(steps)", [])]
     nbformat.write(page(*cells), source)
     for cut_short, steps in ((None, "9\n"), (3, "3\n")):
-        execute.execute(source, target, cut_short)
+        first = train.preamble(Anew(), cut_short) if cut_short else ""
+        execute.execute(source, target, first, lenient=bool(first))
         executed = nbformat.read(target, as_version=4).cells
         assert [cell.source for cell in executed] == [cell for cell, _ in cells]
         errors = [output.ename for output in executed[1].outputs]
@@ -65,7 +67,7 @@ def test_a_page_cut_short_may_fail_in_what_its_check_asserts_but_in_nothing_else
         assert executed[2].outputs[0].text == steps and executed[1].metadata.tags == ["check"]
     nbformat.write(page(("1 / 0", ["check"])), source)
     with pytest.raises(execute.CellExecutionError, match="ZeroDivisionError"):
-        execute.execute(source, target, cut_short=3)
+        execute.execute(source, target, train.preamble(Anew(), 3), lenient=True)
     assert nbformat.read(target, as_version=4).cells == executed  # left as it was
 
 
@@ -73,7 +75,7 @@ def test_a_page_trained_anew_is_kept_if_its_check_fails_and_what_failed_is_told(
     source, target = tmp_path / "page.ipynb", tmp_path / "executed.ipynb"
     cells = [("steps = 9", []), ("assert steps == 8, 'not eight'", ["check"]), ("steps", [])]
     nbformat.write(page(*cells), source)
-    result = execute.execute(source, target, anew=True)
+    result = execute.execute(source, target, lenient=True)
     assert len(result.failed_checks) == 1 and "not eight" in result.failed_checks[0]
     executed = nbformat.read(target, as_version=4).cells
     assert executed[2].outputs[0].data["text/plain"] == "9"
@@ -81,4 +83,4 @@ def test_a_page_trained_anew_is_kept_if_its_check_fails_and_what_failed_is_told(
         execute.execute(source, target)  # as shipped, a check that fails is an error
     nbformat.write(page(("1 / 0", ["check"])), source)
     with pytest.raises(execute.CellExecutionError, match="ZeroDivisionError"):
-        execute.execute(source, target, anew=True)
+        execute.execute(source, target, lenient=True)
