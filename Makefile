@@ -6,7 +6,8 @@
 # make course      write the questions as a course, for students, teachers and nbgrader, into course/
 # make train       train everything from scratch, into FOLDER; REPLACE=1 then replaces the shipped checkpoints
 # make studies     the long studies behind Cambridge (e) and (h): random starts, bounds from both sides, many samples
-#                  (an hour each on two cores; .venv/bin/python -m tools.studies bounds makes one of them)
+#                  (an hour each on two cores; .venv/bin/python -m tools.studies bounds makes one of them), into
+#                  runs/studies; REPLACE=1 then replaces the shipped results
 # make bench       measure the work against other ways of doing it (half an hour on two cores that do nothing else)
 # Each sets up .venv first, if need be, with $(PYTHON) >= 3.10.
 
@@ -45,10 +46,10 @@ course: .venv/ready
 	$(BIN)/python -m tools.course
 
 train: .venv/ready
-	$(BIN)/python -m tools.execute --train $(FOLDER) $(if $(REPLACE),--ship)
+	$(BIN)/python -m tools.train --into $(FOLDER) $(if $(REPLACE),--ship --float32)
 
 studies: .venv/ready
-	$(BIN)/python -m tools.studies
+	$(BIN)/python -m tools.studies $(if $(REPLACE),--ship)
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/bench_training.py

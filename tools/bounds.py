@@ -31,6 +31,7 @@ from tools.pages import ROOT
 
 __all__ = [
     "COUNTS",
+    "SHIPPED",
     "Settings",
     "bound_images",
     "k_sample_bounds",
@@ -217,4 +218,4 @@ def study_bounds(folder: Path) -> None:
     which = least_likely()[1]
     sampled = load(SHIPPED / "cambridge/d_scores.pt")["result"]["estimate"][which]
     sides["c_least"] |= {"which": which, "sampled": sampled}  # and (d)'s 100-sample estimates
-    save(SHIPPED / "cambridge/e_bounds.pt", **sides)
+    save(folder / "cambridge/e_bounds.pt", **sides)

@@ -28,7 +28,6 @@ from probnn.models import GaussianEncoder, mlp_encoder, mlp_generator
 from probnn.runtime import run_all, tune_process
 from probnn.training import Interruptable, enumerate_cycle, resume, save
 from tools.bounds import Settings, bound_images
-from tools.pages import ROOT
 
 __all__ = [
     "BOUNDS",
@@ -173,6 +172,6 @@ def study_many_samples(folder: Path) -> None:
         lower = mean_and_se(result["lower"])
         print(f"{run.name}: at least {lower[0]:.2f} ± {lower[1]:.2f}", file=sys.stderr)
     save(
-        ROOT / "checkpoints/cambridge/h_runs.pt",
+        folder / "cambridge/h_runs.pt",
         **{run.name: result for run, result in zip(wanted, found, strict=True)},
     )

@@ -4,6 +4,7 @@
     python -m tools.studies starts          question (e)'s random starts (an hour on two cores)
     python -m tools.studies bounds          bounds on log p(x) from both sides (an hour)
     python -m tools.studies many_samples    question (h)'s trainings with many samples (an hour)
+    python -m tools.studies starts --ship   and replaces the shipped files of that study
     python -m tools.studies 20:3 4:1        only these: d=20 from start 3, d=4 from start 1
     python -m tools.studies scores 5000     5,000-sample log p(x) of all 54,000 images, model of (c)
 
@@ -11,18 +12,20 @@ The models are trained side by side on all cores, or on the Dask cluster that PR
 (its workers need this repository at the same path, for data and checkpoints). Each is trained on
 one thread, so that the result depends neither on the number of cores nor on who computes it.
 
-Weights go to runs/studies (or PROBNN_CHECKPOINTS). When all starts are done, checkpoints/cambridge/
-e_starts.pt, e_d4.pt and e_d20.pt are replaced, by the other studies e_bounds.pt and h_runs.pt;
-scores go to runs/studies.
+Weights and results go to runs/studies (or PROBNN_CHECKPOINTS). At the end is printed how long each
+study took and how its results compare with the shipped ones.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
 
 import torch
+from joblib.externals.loky import get_reusable_executor
 from torch import Tensor
 
 from probnn.data import load_mnist
@@ -31,7 +34,7 @@ from probnn.inference import MonteCarlo, log_marginal, mean_and_se, over_batches
 from probnn.models import BernoulliImageGenerator, GaussianEncoder
 from probnn.runtime import checkpoint_folder, run_all, tune_process
 from probnn.training import load, save
-from tools.bounds import study_bounds, train
+from tools.bounds import SHIPPED, study_bounds, train
 from tools.many_samples import study_many_samples
 from tools.pages import ROOT
 
@@ -91,7 +94,7 @@ def study_starts(folder: Path) -> None:
             for name in ("epoch", "batch_num", "batches_per_epoch", "data", "finished")
         }
         save(
-            ROOT / f"checkpoints/cambridge/e_d{d}.pt",
+            folder / f"cambridge/e_d{d}.pt",
             model=models[best].state_dict(),
             history=parts["history"],
             batches=position,
@@ -102,7 +105,7 @@ def study_starts(folder: Path) -> None:
             "held-out image",
             file=sys.stderr,
         )
-    save(ROOT / "checkpoints/cambridge/e_starts.pt", **scores)
+    save(folder / "cambridge/e_starts.pt", **scores)
 
 
 def score_part(first: int, samples: int) -> MonteCarlo:
@@ -132,6 +135,40 @@ def study_scores(samples: int) -> None:
     )
 
 
+# of each study: what it makes, the last file being that of its results, and what is compared
+STUDIES = {
+    "starts": (study_starts, ("e_d4.pt", "e_d20.pt", "e_starts.pt"), "held_out"),
+    "bounds": (study_bounds, ("e_bounds.pt",), "lower"),
+    "many_samples": (study_many_samples, ("h_runs.pt",), "lower"),
+}
+
+
+def compare(name: str, folder: Path) -> str:
+    """A line for each result of a study: as it is now, as shipped, and by how much they differ."""
+    _, files, part = STUDIES[name]
+    now, shipped = (load(place / "cambridge" / files[-1]) for place in (folder, SHIPPED))
+    lines = [f"{name}: {part}, nats per image", f"  {'':<28} {'now':>17} {'shipped':>17}"]
+    for result in sorted(now.keys() & shipped.keys()):
+        values = [of[result][part] for of in (now, shipped)]
+        told = ["{:8.2f} ± {:.2f}".format(*mean_and_se(v)).rjust(17) for v in values]
+        difference = "{:+.3f} ± {:.3f}".format(*mean_and_se(values[0] - values[1]))
+        lines.append(f"  {result:<28} {' '.join(told)}  {difference}")
+    return "\n".join(lines)
+
+
+def peak_of_workers() -> str:
+    """The most memory that one of this machine's processes held, in words; "" if not known."""
+    get_reusable_executor().shutdown(wait=True)  # of processes that are gone it is known
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return (
+        f", {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9:.1f} GB a process"
+    )
+
+
 def main() -> None:
     """What the command does."""
     os.environ.setdefault("PROBNN_CHECKPOINTS", str(ROOT / "runs/studies"))  # for workers, too
@@ -139,15 +176,23 @@ def main() -> None:
     folder = checkpoint_folder().resolve()
     print(tune_process(), file=sys.stderr)
     torch.set_num_threads(1)
-    studies = {"starts": study_starts, "bounds": study_bounds, "many_samples": study_many_samples}
-    if sys.argv[1:2] == ["scores"]:
-        study_scores(int(sys.argv[2]))
-    elif set(sys.argv[1:]) <= set(studies):
-        for name in sys.argv[1:] or studies:
-            studies[name](folder)
-    else:
-        chosen = [tuple(map(int, name.split(":"))) for name in sys.argv[1:]]
+    wanted = [name for name in sys.argv[1:] if name != "--ship"]
+    if wanted[:1] == ["scores"]:
+        study_scores(int(wanted[1]))
+    elif not set(wanted) <= set(STUDIES):
+        chosen = [tuple(map(int, name.split(":"))) for name in wanted]
         run_all(train_image_model, [(d, start, folder) for d, start in chosen])
+    else:
+        told = []
+        for name in wanted or STUDIES:
+            begin = time.perf_counter()
+            STUDIES[name][0](folder)
+            minutes = (time.perf_counter() - begin) / 60
+            told.append(f"{compare(name, folder)}\n  {minutes:.1f} minutes{peak_of_workers()}")
+            if "--ship" in sys.argv:
+                for file in STUDIES[name][1]:
+                    shutil.copy(folder / "cambridge" / file, SHIPPED / "cambridge" / file)
+        print(*told, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -139,8 +139,8 @@ def train_all(
 
 def choose(name: str, seed: int, reduced: bool) -> Anew:
     """How a page is trained."""
-    parts = (reduced and name.startswith(pages) for pages in (IN_BFLOAT16, STORED_IN_BFLOAT16))
-    return Anew(seed, *parts)
+    train = reduced and name.startswith(IN_BFLOAT16)
+    return Anew(seed, train, reduced and name.startswith(STORED_IN_BFLOAT16))
 
 
 def ended(running: Iterable[Future]) -> Iterable[Future]:
