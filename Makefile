@@ -55,6 +55,7 @@ bench: .venv/ready
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_coursework.py
 	$(BIN)/python benchmarks/bench_tsne.py
+	$(BIN)/python benchmarks/bench_pad.py
 	$(BIN)/python benchmarks/growth.py
 
 .venv/ready: requirements.txt pyproject.toml

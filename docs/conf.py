@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools import explorers, site  # noqa: E402
+from tools import explorers, site  # noqa: E402 (after the path is set)
 
 project, author, copyright = "probnn", "the authors of probnn", "MIT licence"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

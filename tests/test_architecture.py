@@ -133,7 +133,7 @@ def test_files_are_short_enough_to_read():
 
 def test_writing_a_file_whole_exists_once():
     writers = {path.name for path, tree in sources().items() if "os.replace" in ast.unparse(tree)}
-    for path in (ROOT / "tools").glob("*.py"):
+    for path in (ROOT / "tools").rglob("*.py"):
         if re.search(r"os\.replace|\.write_text\(|\.write_bytes\(", path.read_text()):
             writers.add(path.name)
     assert writers == {"files.py"}

@@ -192,10 +192,10 @@ def somebody_elses_file():
 
     import psutil
 
-    from probnn.training.claims import Claim, Owner
+    from probnn.training.claims import Claim, Owner, began
 
     first = psutil.Process(1)
-    owner = Owner("", 1, first.create_time(), socket.gethostname(), "")
+    owner = Owner("", 1, began(first), socket.gethostname(), "")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "c.pt.owner").write_text(json.dumps(asdict(owner)))
         said = Claim(Path(folder) / "c.pt").take()

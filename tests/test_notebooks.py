@@ -89,6 +89,7 @@ def test_it_runs_from_the_shipped_checkpoints_without_training(name, from_shippe
         raise raised[name]
     said = "".join(o.text for o in outputs(folder / name) if o.output_type == "stream")
     assert "starts at epoch" not in said and "goes on at epoch" not in said
+    assert "The text says:" not in said, said
 
 
 @pytest.mark.notebook

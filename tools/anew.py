@@ -19,7 +19,7 @@ from torch import nn
 
 from probnn.display import says
 from probnn.inference import fit_posterior
-from probnn.runtime import reduced_precision
+from probnn.runtime import reduced_precision, write_whole
 from probnn.training import resume, stored
 from probnn.training.cycles import Cycle
 from tools.cut_short import replace
@@ -62,8 +62,7 @@ def _other_seeds(offset: int) -> None:
 
 
 def _record(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("")
+    write_whole(path, "")
 
     @wraps(says)
     def says_and_records(fragment: str, value: float) -> None:

@@ -25,6 +25,7 @@ __all__ = ["breaches", "guards", "loose_numbers", "stale_guards"]
 GOING_DEEPER = "## Going deeper"
 MAIN_WORDS, PARAGRAPH_WORDS, ANSWER_WORDS, ANSWER_NUMBERS = 900, 110, 60, 3
 LINE_LENGTH, CELL_LINES, MEDIAN_LINES, DENSE_SENTENCES = 100, 12, 5, 0.05
+LOOPS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # no results: years, digits that are named ("a 4", "the 9s"), a digit as what is drawn
 NO_RESULT = re.compile(r"\b(?:19|20)\d\d\b|\b(?:an?|the|every|no) \d\b(?![.,]?\d| ?%)|\b\d+s\b")
 
@@ -114,8 +115,14 @@ def _of_code(notebook: nbformat.NotebookNode) -> Iterator[str]:
                 yield f"[{number}] a lambda with a name"
             if isinstance(node, ast.ClassDef):
                 yield f"[{number}] a class"
+            if isinstance(node, LOOPS) and any(isinstance(n, LOOPS) for n in _inside(node)):
+                yield f"[{number}] a comprehension in a comprehension"
     if statistics.median(lengths or [0]) > MEDIAN_LINES:
         yield f"cells of {statistics.median(lengths):g} lines, by the median"
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    return (inner for child in ast.iter_child_nodes(node) for inner in ast.walk(child))
 
 
 def _of_the_answer(notebook: nbformat.NotebookNode) -> Iterator[str]:

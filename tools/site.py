@@ -89,13 +89,15 @@ def links_to(address: str | None) -> dict[str, Any]:
     Example:
         >>> links_to(None)
         {}
-        >>> sorted(links_to("https://github.com/someone/probnn")["launch_buttons"])
-        ['binderhub_url', 'colab_url']
+        >>> links = links_to("https://github.com/someone/probnn")
+        >>> links["repository_branch"], sorted(links["launch_buttons"])
+        ('main', ['binderhub_url', 'colab_url'])
     """
     if address is None:
         return {}
     return {
         "repository_url": address,
+        "repository_branch": "main",
         "use_repository_button": True,
         "launch_buttons": {
             "binderhub_url": "https://mybinder.org",

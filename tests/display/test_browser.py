@@ -276,32 +276,39 @@ def test_the_latent_explorer_follows_its_sliders(browser, lab, look, tmp_path):
 
 
 def test_a_digit_drawn_with_the_mouse_is_seen_through_the_models(browser, lab, look, tmp_path):
-    shutil.copytree(ROOT / "checkpoints/toronto", tmp_path / "checkpoints/toronto")
+    for name in ("toronto/2_vae.pt", "cambridge/f_conditional.pt"):
+        (tmp_path / "checkpoints" / name).parent.mkdir(parents=True)
+        shutil.copy(ROOT / "checkpoints" / name, tmp_path / "checkpoints" / name)
     source = (
-        "import torch\n"
         "from torch import nn\n"
         "from probnn import load, load_mnist\n"
         "from probnn.display import draw_digit\n"
-        "from probnn.models import expected_bottom, mlp_encoder, mlp_generator, reconstruction\n"
+        "from probnn.models import ConditionalBernoulliImageGenerator, ConditionalGaussianEncoder\n"
+        "from probnn.models import every_label, expected_bottom, reconstruction\n"
+        "from probnn.models import mlp_encoder, mlp_generator\n"
         "model = mlp_encoder(mlp_generator(2, (500,), nn.Tanh), (500,), nn.Tanh)\n"
         "model.load_state_dict(load('toronto/2_vae.pt')['model'])\n"
-        "x = load_mnist('test').images[:1]\n"
+        "styled = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))\n"
+        "styled.load_state_dict(load('cambridge/f_conditional.pt')['model'])\n"
+        "x = load_mnist('test').images[1:2]\n"  # a two, and a seven is drawn
         "draw_digit(reconstruction(model), x)\n"
-        "draw_digit(expected_bottom(model.f), x, top_only=True)"
+        "draw_digit(expected_bottom(model.f), x, top_only=True)\n"
+        "draw_digit(every_label(styled), x)"
     )
     write_notebook(tmp_path / "notebooks/pad.ipynb", source)
     page = browser.new_page(viewport={"width": 1100, "height": 1100})
     notebook = Notebook(page, f"{lab}/pad.ipynb")
     notebook.run_all()
-    page.wait_for_selector(".jupyter-widgets canvas >> nth=1", timeout=90_000)
+    page.wait_for_selector(".jupyter-widgets canvas >> nth=2", timeout=90_000)
     images = page.locator(".jupyter-widgets img")
-    for number in (0, 1):
+    for number in (0, 1, 2):
         canvas, follows = (
             page.locator(".jupyter-widgets canvas").nth(number),
             changed(images.nth(number)),
         )
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
+        assert box["width"] > 275, "the pad shrinks beside a wide picture"
         corner = [(60, 60), (210, 60), (130, 230)]  # a seven
         page.mouse.move(box["x"] + corner[0][0], box["y"] + corner[0][1])
         page.mouse.down()
@@ -310,6 +317,7 @@ def test_a_digit_drawn_with_the_mouse_is_seen_through_the_models(browser, lab, l
         page.mouse.up()
         wait(follows, 60, "the model's view of the drawing", page)
         look(page, f"6_pad_{number}")
+    page.wait_for_selector("text=taken for a 7", timeout=60_000)
     page.close()
 
 

@@ -282,3 +282,18 @@ def test_it_gives_the_same_again_from_the_same_random_numbers(model):
         torch.manual_seed(3)
         bounds.append(log_marginal_ais(model.loglik, model.x, model.starts()["near"]).estimate)
     assert torch.equal(*bounds)
+
+
+def test_one_chain_has_no_standard_error():
+    exact = LinearGaussian()
+    start = exact.starts()["near"]
+    alone = log_marginal_ais(exact.loglik, exact.x, start, chains=1, temperatures=5)
+    assert alone.standard_error.isnan().all() and alone.estimate.isfinite().all()
+
+
+def test_the_pilot_finds_steps_of_which_three_in_four_are_accepted():
+    exact = LinearGaussian()
+    for start in ("prior", "near"):
+        found = log_marginal_ais(exact.loglik, exact.x, exact.starts()[start], temperatures=100)
+        # told is that of the chain with the smallest, which lies somewhat below the mean
+        assert 0.57 < found.acceptance.mean() < 0.75, start

@@ -1,5 +1,6 @@
 """The site: whole, without a word from elsewhere, with the mathematics rendered."""
 
+import doctest
 import re
 import subprocess
 import sys
@@ -71,6 +72,35 @@ def test_public_functions_are_described_with_what_they_take_and_give(folder):
     text = (folder / "docs/reference/inference.html").read_text()
     assert 'id="probnn.inference.log_marginal"' in text and "Parameters" in text
     assert "(K, B, d)" in text and "Returns" in text
+    reference = "".join(map(Path.read_text, (folder / "docs/reference").glob("*.html")))
+    for name in ("display.plots.image_grid", "models.networks.convolutional_encoder"):
+        assert f'id="probnn.{name}"' in reference
+    assert 'id="probnn.models.pixels.pixel_logits"' in reference
+
+
+def test_with_an_address_pages_open_in_colab_and_binder_from_the_branch_main(tmp_path):
+    (tmp_path / "conf.py").write_text(
+        "extensions, html_theme, nb_execution_mode = ['myst_nb'], 'sphinx_book_theme', 'off'\n"
+        f"html_theme_options = {site.links_to('https://github.com/someone/probnn')}\n"
+    )
+    cells = [nbformat.v4.new_markdown_cell("# Title")]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata=metadata), tmp_path / "index.ipynb"
+    )
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", tmp_path, tmp_path / "built"]
+    subprocess.run(command, check=True)
+    text = (tmp_path / "built/index.html").read_text()
+    opened = re.findall(r'href="(https://(?:colab|mybinder)[^"?]*)', text)
+    assert set(opened) == {
+        "https://colab.research.google.com/github/someone/probnn/blob/main/index.ipynb",
+        "https://mybinder.org/v2/gh/someone/probnn/main",
+    }
+
+
+def test_its_examples_give_what_they_say():
+    tried = doctest.testmod(site)
+    assert tried.attempted and not tried.failed
 
 
 def test_the_plane_is_that_of_the_model_and_the_steps_are_those_of_the_run():

@@ -15,7 +15,7 @@ from torch import nn, optim
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from probnn.training import Interruptable, Interrupted, enumerate_cycle
-from probnn.training.claims import Owner
+from probnn.training.claims import Owner, began
 
 DATA = torch.arange(21.0).reshape(7, 3)  # batches of 2: the last one is smaller
 STEPS = 8
@@ -124,7 +124,7 @@ class Run:
 def owned(path, **who):
     """Has the parent of this process, which lives, train into a file; says what it is called."""
     parent = psutil.Process(os.getppid())
-    owner = Owner("abc", parent.pid, parent.create_time(), socket.gethostname(), "")
+    owner = Owner("abc", parent.pid, began(parent), socket.gethostname(), "")
     path.parent.mkdir(exist_ok=True)
     path.with_name(path.name + ".owner").write_text(json.dumps({**asdict(owner), **who}))
     return f"process {parent.pid} on {owner.host}"

@@ -12,7 +12,7 @@ from torch import nn
 
 from probnn.training import CheckpointError, enumerate_cycle, keeping, load, resume
 from probnn.training.checkpoints import read
-from probnn.training.claims import Claim, Claimed, Owner
+from probnn.training.claims import Claim, Claimed, Owner, began
 
 HERE = socket.gethostname()
 
@@ -213,12 +213,23 @@ def test_what_is_written_during_a_take_over_is_kept_aside(workers, tmp_path, mon
 def test_a_training_of_this_process_lives_and_says_where(monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/cambridge/c copy.ipynb")
     owner = Owner.new()
-    assert owner.lives() and owner.started == psutil.Process().create_time()
+    assert owner.lives() and owner.started == pytest.approx(began(psutil.Process()), abs=2)
     assert str(owner) == f"c copy.ipynb (process {os.getpid()} on {HERE})"
 
 
+def test_a_process_is_known_again_after_the_clock_was_set(monkeypatch):
+    owner, day = Owner.new(), 86400.0
+    born, booted = psutil.Process.create_time, psutil.boot_time
+    # both are computed from the clock
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: born(process) + day)
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted() + day)
+    assert owner.lives()
+    monkeypatch.setattr(psutil, "boot_time", booted)  # another process of the same number
+    assert not owner.lives()
+
+
 def test_a_process_that_is_there_no_more_is_no_owner(tmp_path):
-    owned(tmp_path / "c.pt", process=2**22 + 1, started=psutil.Process().create_time())
+    owned(tmp_path / "c.pt", process=2**22 + 1, started=began(psutil.Process()))
     assert Claim(tmp_path / "c.pt").take() == ""
 
 

@@ -80,9 +80,9 @@ class Pad:
         self.canvas.on_touch_start(lambda points: self._down(*points[0]))
         self.canvas.on_touch_move(lambda points: self._move(*points[0]))
         self.canvas.on_touch_end(lambda points: self._up())
-        self.box = widgets.HBox(
-            [widgets.VBox([self.canvas, clear]), widgets.VBox([self.seen, self.said])]
-        )
+        # where both are too wide, the picture shrinks and not the pad
+        left = widgets.VBox([self.canvas, clear], layout={"flex": "0 0 auto"})
+        self.box = widgets.HBox([left, widgets.VBox([self.seen, self.said])])
         self.clear()
         self._show(example)
 

@@ -30,8 +30,8 @@ __all__ = [
     "training_view",
 ]
 
-# Ten colours told apart by readers with any colour vision, also in print; digit k has the k-th
-# colour everywhere.
+#: Ten colours told apart by readers with any colour vision, also in print; digit k has the k-th
+#: colour everywhere.
 DIGIT_COLOURS = (
     "#000000",
     "#e69f00",

@@ -56,7 +56,7 @@ class Sandwich(NamedTuple):
 
     @property
     def gap(self) -> Tensor:
-        """(B,) upper minus lower, in nats. In expectation 0 or more."""
+        """(B,) upper minus lower, in nats; `mean_and_se` gives its error. In expectation >= 0."""
         return self.upper.estimate - self.lower.estimate
 
 

@@ -13,12 +13,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from probnn.densities import log_normal
+from probnn.densities import log_bernoulli, log_normal
 from probnn.inference import elbo, log_marginal
 from probnn.models.conditional import ConditionalGaussianEncoder
 from probnn.models.halves import bottom_half, top_half
 from probnn.models.images import BernoulliImageGenerator, GaussianEncoder
-from probnn.models.pixels import log_bernoulli_images
 
 __all__ = ["View", "every_label", "expected_bottom", "reconstruction"]
 
@@ -133,17 +132,19 @@ def expected_bottom(
     z = torch.cartesian_prod(axis, axis)
     with torch.no_grad():
         logits = generator.logits(z[:, None])  # -> (points^2, 1, 1, 28, 28)
-    top, bottom = top_half(logits), bottom_half(logits).sigmoid().flatten(1)
+    top, bottom = top_half(logits).flatten(1), bottom_half(logits).sigmoid().flatten(1)
+    # log p(z) and the log probability of a top without ink: no drawing changes them, and what a
+    # drawing adds is a matrix product
+    inkless = log_bernoulli(torch.zeros_like(top[0]), top).sum(-1) + log_normal(z).sum(-1)
+    blue = torch.tensor([1.0, 0.55, 0.3], device=device)  # what ink takes away from white
+    paper = 1 - 0.15 * (axis.abs() < 1e-6).float()
+    paper = torch.minimum(paper[:, None], paper)[..., None]  # with the two axes
 
     def view(x: Tensor) -> tuple[Tensor, str]:
-        seen = top_half((x.to(device) > 0.5).float())
-        log_p = log_bernoulli_images(seen, top)[:, 0] + log_normal(z).sum(-1)
-        p = log_p.softmax(0)
-        completed = torch.cat([seen.view(14, 28), (p @ bottom).view(14, 28)])
+        seen = top_half((x.to(device) > 0.5).float()).flatten()
+        p = (top @ seen + inkless).softmax(0)
+        completed = torch.cat([seen, p @ bottom]).view(28, 28)
         plane = (p / p.max()).sqrt().view(points, points).T.flip(0)
-        blue = torch.tensor([1.0, 0.55, 0.3], device=device)  # what ink takes away from white
-        paper = 1 - 0.15 * (axis.abs() < 1e-6).float()
-        paper = torch.minimum(paper[:, None], paper)[..., None]  # with the two axes
         pictures = [
             1 - completed[..., None].expand(-1, -1, 3),
             paper * (1 - plane[..., None] * blue),

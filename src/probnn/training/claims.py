@@ -26,6 +26,14 @@ __all__ = ["ASIDE", "Claim", "Claimed", "Owner"]
 ASIDE = ".aside-"  # in the names of files of trainings that have lost theirs
 
 
+def began(process: psutil.Process) -> float:
+    """When a process was started, in seconds since the machine was.
+
+    The time of day is no use: both move when the clock is set.
+    """
+    return process.create_time() - psutil.boot_time()
+
+
 class Claimed(Exception):
     """Another process trains into the file. Its text says which."""
 
@@ -45,7 +53,7 @@ class Owner:
         """A training of this process."""
         this = psutil.Process()
         host, notebook = socket.gethostname(), notebook_name()
-        return Owner(secrets.token_hex(3), this.pid, this.create_time(), host, notebook)
+        return Owner(secrets.token_hex(3), this.pid, began(this), host, notebook)
 
     @staticmethod
     def of(file: Path) -> Owner | None:
@@ -65,7 +73,7 @@ class Owner:
             return None
         try:
             process = psutil.Process(self.process)
-            is_it = abs(process.create_time() - self.started) < 60  # numbers are used again
+            is_it = abs(began(process) - self.started) < 5  # numbers are used again
             return is_it and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False

@@ -3,6 +3,7 @@
 `TsneObjective` with an optimiser of torch takes the same steps, faster.
 """
 
+# the gradient of a tensor may be None, says mypy; here it has been computed
 # mypy: disable-error-code="arg-type, operator, union-attr"
 
 from __future__ import annotations
