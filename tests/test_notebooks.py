@@ -13,8 +13,8 @@ import nbformat
 import pytest
 from jupyter_core.utils import ensure_event_loop
 
-from tools import execute, train
-from tools.anew import Anew
+from tools import execute
+from tools.anew import Anew, preamble
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 # one thread, and the instructions of older processors: sums are made in another order
@@ -48,7 +48,7 @@ def side_by_side(folder, settings, steps=lambda name: None):
     def in_order(names):
         for name in names:
             try:
-                first = train.preamble(Anew(), steps(name)) if steps(name) else ""
+                first = preamble(Anew(), steps(name)) if steps(name) else ""
                 execute.execute(NOTEBOOKS / name, folder / name, first, lenient=bool(first))
             except BaseException as error:
                 raised[name] = error

@@ -23,8 +23,19 @@ from probnn.runtime import reduced_precision, write_whole
 from probnn.training import resume, stored
 from probnn.training.cycles import Cycle
 from tools.cut_short import replace
+from tools.pages import ROOT
 
-__all__ = ["Anew", "apply"]
+__all__ = ["Anew", "apply", "numbers_in", "preamble"]
+
+PREAMBLE = """
+import sys
+sys.path.insert(0, "{0}")
+from tools.anew import Anew, apply
+from tools.cut_short import cut_short
+del sys.path[0]
+cut_short(steps={2}) if {2} else None
+apply({1})
+"""
 
 
 class Anew(NamedTuple):
@@ -42,6 +53,16 @@ class Anew(NamedTuple):
     bfloat16: bool = False
     stored_in_bfloat16: bool = False
     numbers: str = ""
+
+
+def preamble(how: Anew, cut_short: int = 0) -> str:
+    """Code that a kernel runs before a page, to train it so, or so short."""
+    return PREAMBLE.format(ROOT, how, cut_short)
+
+
+def numbers_in(path: Path) -> dict[str, float]:
+    """The numbers that a page has left in that file: words of its text, and the value."""
+    return dict(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
 def apply(how: Anew) -> None:
@@ -66,7 +87,7 @@ def _record(path: Path) -> None:
 
     @wraps(says)
     def says_and_records(fragment: str, value: float) -> None:
-        with path.open("a") as file:
+        with path.open("a", encoding="utf-8") as file:
             print(json.dumps([fragment, float(value)]), file=file)
         says(fragment, value)
 

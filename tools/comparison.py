@@ -1,6 +1,9 @@
 """How a training compares with what is shipped, and with trainings from other seeds.
 
-    python -m tools.comparison runs/seed1 runs/seed2    keeps their numbers in benchmarks/seeds.json
+    python -m tools.comparison runs/shipped runs/seed1 runs/seed2
+
+keeps the numbers of these trainings in benchmarks/seeds.json, the shipped ones first; they come
+from `python -m tools.execute --numbers runs/shipped` and `tools.train --seed 1 --into runs/seed1`.
 
 What is compared are the numbers that a page guards with `says`. Each of other seeds gives it, too,
 so it is known how far one training lies from another.
@@ -104,13 +107,14 @@ def table(records: dict[str, dict[str, Any]], seconds: float) -> str:
 
 
 def main() -> None:
-    """Puts the numbers of these trainings beside those that are known, the shipped ones first."""
-    known = known_numbers()
-    for folder in sys.argv[1:]:
+    """What the command does. What the shipped pages say no more is left out."""
+    known: dict[str, dict[str, list[float]]] = {}
+    for number, folder in enumerate(sys.argv[1:]):
         for path in sorted(Path(folder).glob("*/*.json")):
             page = known.setdefault(f"{path.parent.name}/{path.stem}", {})
-            for words, value in json.loads(path.read_text())["numbers"].items():
-                page.setdefault(words, []).append(value)
+            for words, value in json.loads(path.read_text(encoding="utf-8"))["numbers"].items():
+                if number == 0 or words in page:
+                    page.setdefault(words, []).append(value)
     write_whole(SEEDS, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -2,6 +2,7 @@
 
     python -m tools.execute                every page, in place, from the shipped checkpoints
     python -m tools.execute cambridge/c*   only these
+    python -m tools.execute --numbers runs/shipped    and keeps their numbers, for tools.comparison
     python -m tools.execute --ship         only ships what checkpoints/ holds in progress
 
 The progress of training is shown on the terminal and left out of the pages. `tools.train` trains
@@ -11,6 +12,7 @@ them from scratch, elsewhere.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -28,6 +30,7 @@ from nbclient.exceptions import CellExecutionError
 from probnn.runtime import checkpoint_folder, write_whole
 from probnn.training import ship
 from probnn.training.claims import ASIDE
+from tools.anew import Anew, numbers_in, preamble
 from tools.kernels import run, whole_streams
 from tools.pages import NOTEBOOKS, ROOT, code_cells, tags
 from tools.pictures import keep_pictures
@@ -141,13 +144,14 @@ def main() -> int:
     parser.add_argument(
         "--ship", action="store_true", help="make what was trained the shipped checkpoints"
     )
+    parser.add_argument("--numbers", type=Path, metavar="FOLDER", help="where pages' numbers go")
     arguments = parser.parse_args()
     if arguments.ship:
         ship_all()
         return 0
     sources = chosen(arguments.patterns, parser)
     with shipped_only():
-        failed = [source for source in sources if not execute_in_place(source)]
+        failed = [source for source in sources if not execute_in_place(source, arguments.numbers)]
     if failed:
         names = ", ".join(str(source.relative_to(NOTEBOOKS)) for source in failed)
         print(f"{len(failed)} of {len(sources)} pages failed: {names}", file=sys.stderr)
@@ -171,15 +175,24 @@ def chosen(patterns: list[str], parser: argparse.ArgumentParser) -> list[Path]:
     return sorted(found)
 
 
-def execute_in_place(source: Path) -> bool:
-    """Executes a page, says so on the terminal, and returns whether it ran."""
+def execute_in_place(source: Path, numbers: Path | None = None) -> bool:
+    """Executes a page, says so on the terminal, and returns whether it ran.
+
+    If there is a folder for the numbers that its text says, they go there.
+    """
     name, begin = source.relative_to(NOTEBOOKS), time.perf_counter()
+    kept = (numbers or Path()).resolve() / name.with_suffix(".numbers")
+    first = preamble(Anew(numbers=str(kept))) if numbers else ""
     print(f"{name} ...", file=sys.stderr, flush=True)
     try:
-        peak, _ = execute(source, source)
+        peak, _ = execute(source, source, first)
     except (CellExecutionError, RuntimeError) as error:
         print(f"{name}: FAILED, left unchanged\n{error}", file=sys.stderr, flush=True)
         return False
+    if numbers:
+        record = json.dumps({"numbers": numbers_in(kept)}, indent=1, ensure_ascii=False)
+        write_whole(kept.with_suffix(".json"), record)
+        kept.unlink()
     memory = f", {peak:.1f} GB at most" if peak else ""
     print(f"{name}: {time.perf_counter() - begin:.0f} s{memory}", file=sys.stderr, flush=True)
     return True

@@ -33,7 +33,7 @@ from nbclient.exceptions import CellExecutionError
 
 from probnn.runtime import write_whole
 from probnn.runtime.precision import has_bfloat16
-from tools.anew import Anew
+from tools.anew import Anew, numbers_in, preamble
 from tools.comparison import compare, table
 from tools.execute import chosen, execute, ship_all
 from tools.pages import NOTEBOOKS, ROOT, code_cells
@@ -67,15 +67,6 @@ ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "LOKY_MAX_CPU_COUNT": "1",  # what a page would do in processes of their own it does itself
 }
-PREAMBLE = """
-import sys
-sys.path.insert(0, "{0}")
-from tools.anew import Anew, apply
-from tools.cut_short import cut_short
-del sys.path[0]
-cut_short(steps={2}) if {2} else None
-apply({1})
-"""
 
 
 def main() -> int:
@@ -176,22 +167,16 @@ def train(name: str, folder: Path, how: Anew, cut_short: int) -> dict[str, Any]:
         return {"error": str(error), "seconds": time.perf_counter() - begin}
     finally:
         ensure_event_loop().close()
-    lines = numbers.read_text().splitlines() if numbers.exists() else []
     record = {
         "made_from": made_from,
         "seconds": time.perf_counter() - begin,
         "peak": peak,
         "failed_checks": failed_checks,
-        "numbers": dict(json.loads(line) for line in lines),
+        "numbers": numbers_in(numbers),
     }
     write_whole(kept, json.dumps(record, indent=1, ensure_ascii=False))
     numbers.unlink(missing_ok=True)
     return record
-
-
-def preamble(how: Anew, cut_short: int) -> str:
-    """Code that a kernel runs before a page, to train it so, or so short."""
-    return PREAMBLE.format(ROOT, how, cut_short)
 
 
 def most_at_once() -> int:

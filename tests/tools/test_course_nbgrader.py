@@ -178,6 +178,9 @@ def test_a_check_that_was_overwritten_counts_as_it_was(grading):
                 cell.metadata["nbgrader"]["points"] = 40
 
     assert hand_in(grading, "overwritten", WRONG, overwrite) == (2, 0)
+    assert "was changed, and was put back" in grading.said("overwritten", "interpolate")
+    hand_in(grading, "left_alone", WRONG)
+    assert "put back" not in grading.said("left_alone", "interpolate")
 
 
 def test_an_endless_loop_loses_its_function_alone(grading):

@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import execute, train
-from tools.anew import Anew
+from tools import execute
+from tools.anew import Anew, preamble
 
 CODE = """
 from probnn import load_mnist
@@ -58,7 +58,7 @@ def test_a_page_cut_short_may_fail_in_what_its_check_asserts_but_in_nothing_else
     cells = [(TRAINING, []), ("assert steps == 9", ["check"]), ("print(steps)", [])]
     nbformat.write(page(*cells), source)
     for cut_short, steps in ((None, "9\n"), (3, "3\n")):
-        first = train.preamble(Anew(), cut_short) if cut_short else ""
+        first = preamble(Anew(), cut_short) if cut_short else ""
         execute.execute(source, target, first, lenient=bool(first))
         executed = nbformat.read(target, as_version=4).cells
         assert [cell.source for cell in executed] == [cell for cell, _ in cells]
@@ -67,7 +67,7 @@ def test_a_page_cut_short_may_fail_in_what_its_check_asserts_but_in_nothing_else
         assert executed[2].outputs[0].text == steps and executed[1].metadata.tags == ["check"]
     nbformat.write(page(("1 / 0", ["check"])), source)
     with pytest.raises(execute.CellExecutionError, match="ZeroDivisionError"):
-        execute.execute(source, target, train.preamble(Anew(), 3), lenient=True)
+        execute.execute(source, target, preamble(Anew(), 3), lenient=True)
     assert nbformat.read(target, as_version=4).cells == executed  # left as it was
 
 

@@ -183,7 +183,8 @@ def attempt(connection: Connection, job: Job, guard: Guard) -> tuple[bool, str]:
         connection.send("ready")
         check = connection.recv()
         guard.on = True
-        exec(compile(check, "<check>", "exec"), names)
+        # names of its own: what is handed in can put nothing in their place while it runs
+        exec(compile(check, "<check>", "exec"), names | kept)
     return True, ""
 
 

@@ -12,7 +12,7 @@ import nbformat
 
 from probnn.display.pages import source_of
 from tools.course.source import Written, find, imports_for, inside
-from tools.course.tables import CHECKS, Question, Task, Training
+from tools.course.tables import CHECKS, SHOWN, Question, Task, Training
 
 __all__ = ["answer", "check", "function", "marked", "reference", "setup", "training"]
 
@@ -103,24 +103,31 @@ def indent(text: str, number: int) -> str:
 
 def check(task: Task, written: Written) -> Cell:
     """The cell that checks a function: publicly, and hidden from students with other numbers."""
-    found: Callable[..., Any] = CHECKS[task.name]
-    module = inspect.getmodule(found)
-    assert module is not None
-    source = source_of(found).split("\n", 1)[1]  # without the decorator
-    head, _, body = source.partition("\n")
-    needs = imports_for(source, inspect.getsource(module), module.__name__)
-    needs = [line for line in needs if not line.startswith("from tools.course")]
-    source = "\n".join([head, *(f"    {line}" for line in needs), body])
-    name = written.cell_name
-    calls = [
+    found, name = CHECKS[task.name], written.cell_name
+    seen = SHOWN.get(task.name, found)
+    public, marking = (
         [f"{found.__name__}({name}, seed={seed}, n={n})" for seed, n in numbers]
         for numbers in (PUBLIC, MARKING)
-    ]
-    lines = [source, "", "", *calls[0], f'print("{name}: the public check is passed")']
-    lines += [HIDDEN[0], *calls[1], HIDDEN[1]]
+    )
+    lines = [standing_alone(seen), "", ""]
+    lines += public if seen is found else [f"{seen.__name__}({name})"]
+    lines += [f'print("{name}: the public check is passed")', HIDDEN[0]]
+    lines += [] if seen is found else [standing_alone(found)]
+    lines += [*marking, HIDDEN[1]]
     return marked(
         nbformat.v4.new_code_cell("\n".join(lines)), f"check-{task.id}", task.points, False
     )
+
+
+def standing_alone(function: Callable[..., Any]) -> str:
+    """A check's source with the imports that it needs within."""
+    module = inspect.getmodule(function)
+    assert module is not None
+    source = source_of(function).split("\n", 1)[1]  # without the decorator
+    head, _, body = source.partition("\n")
+    needs = imports_for(source, inspect.getsource(module), module.__name__)
+    needs = [line for line in needs if not line.startswith("from tools.course")]
+    return "\n".join([head, *(f"    {line}" for line in needs), body])
 
 
 def setup(source: str, kept: str, withheld: set[str]) -> Cell:

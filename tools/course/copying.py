@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import textwrap
 
@@ -12,7 +13,12 @@ __all__ = ["names_in", "unused_names", "without_answers", "without_examples"]
 
 
 def without_answers(
-    text: str, module: str, asked: dict[str, str], bodies: dict[str, str], unused: set[str]
+    text: str,
+    module: str,
+    asked: dict[str, str],
+    bodies: dict[str, str],
+    unused: set[str],
+    guarded: dict[str, str] | None = None,
 ) -> str:
     """The text of a module without the bodies of what students write, and without examples.
 
@@ -21,8 +27,9 @@ def without_answers(
         asked: what students are told of each function asked for, by its name.
         bodies: other bodies of other functions, by their names.
         unused: names of functions and classes that are missing, for no page needs them.
+        guarded: what other functions do before all else, by their names.
     """
-    tree, changes = ast.parse(text), []
+    tree, changes, guarded = ast.parse(text), [], guarded or {}
     said = (ast.get_docstring(tree) or "").splitlines()
     if said and (asked or unused):  # what more it says may be an answer
         left = not all(missing(module, *each, unused) for each in functions(tree))
@@ -38,6 +45,10 @@ def without_answers(
                 new = [doc, "super().__init__()", call]
         elif name in bodies:
             new = [bodies[name]]
+        elif name in guarded:
+            written = Written(module, text, node)
+            new = [f'"""{inspect.cleandoc(ast.get_docstring(node) or "")}"""']
+            new += [guarded[name], written.body]
         elif missing(module, owner, node, unused):
             new = [f'raise NotImplementedError("{name} is not in this edition")']
         else:

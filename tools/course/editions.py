@@ -34,7 +34,7 @@ sys.path.insert(0, {root!r})  # the checks run in processes of their own: tools/
 # where nbgrader looks for a program of its own
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
-c = get_config()  # noqa: F821
+c = get_config()  # noqa: F821 (nbgrader defines it)
 c.CourseDirectory.course_id = {name!r}
 c.ClearSolutions.code_stub = {{"python": {stub!r}}}
 c.ClearSolutions.text_stub = {text!r}
@@ -66,15 +66,15 @@ def student(course: Course, folder: Path) -> None:
         shutil.copy(path, folder / "notebooks" / course.name)
     for name in ("LICENSE", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
-    (folder / "requirements.txt").write_text("-e .[notebooks]\nscipy\n", encoding="utf-8")
+    write_whole(folder / "requirements.txt", "-e .[notebooks]\n")
     project, _, _ = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.pytest")
-    (folder / "pyproject.toml").write_text(project, encoding="utf-8")
+    write_whole(folder / "pyproject.toml", project)
     ignored = shutil.ignore_patterns("*-ubyte", "FashionMNIST", "KMNIST")
     shutil.copytree(ROOT / "data", folder / "data", ignore=ignored)
     for name in studied(course):
         (folder / "checkpoints" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "checkpoints" / name, folder / "checkpoints" / name)
-    (folder / "README.md").write_text(scheme.for_students(course), encoding="utf-8")
+    write_whole(folder / "README.md", scheme.for_students(course))
 
 
 def package(course: Course, folder: Path) -> None:
@@ -90,17 +90,20 @@ def package(course: Course, folder: Path) -> None:
     for path in files:
         module, target = module_of(path), folder / path.relative_to(PACKAGE)
         here = {name: doc for name, doc in asked.items() if name.startswith(module + ".")}
-        bodies = {name: b for name, b in course.rewritten.items() if name.startswith(module + ".")}
+        bodies, guarded = (
+            {name: code for name, code in table.items() if name.startswith(module + ".")}
+            for table in (course.rewritten, course.guarded)
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
-        changed = without_answers(texts[module], module, here, bodies, unused)
+        changed = without_answers(texts[module], module, here, bodies, unused, guarded)
         for old, new in course.reworded.items():
             changed = changed.replace(old, new)
-        target.write_text(changed, encoding="utf-8")
+        write_whole(target, changed)
     (folder / "py.typed").touch()
     own = Path(__file__).with_name("handed_in.py").read_text(encoding="utf-8")
-    (folder / "handed_in.py").write_text(without_examples(own), encoding="utf-8")
+    write_whole(folder / "handed_in.py", without_examples(own))
     tasks = {t.name: {"page": t.page, "asked": t.asked} for t in course.tasks}
-    (folder / "tasks.json").write_text(json.dumps(tasks, indent=1), encoding="utf-8")
+    write_whole(folder / "tasks.json", json.dumps(tasks, indent=1))
 
 
 def module_of(path: Path) -> str:
@@ -116,7 +119,8 @@ def needed(course: Course) -> set[str]:
         for cell in exercise.exercise(course, page).cells:
             if cell.cell_type == "code":
                 found |= names_in(cell.source)
-    return found | set().union(*map(names_in, course.rewritten.values()))
+    ours = (*course.rewritten.values(), *course.guarded.values())
+    return found | set().union(*map(names_in, ours))
 
 
 def studied(course: Course) -> list[str]:
@@ -138,7 +142,7 @@ def instructor(course: Course, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(NOTEBOOKS / f"{page}.ipynb", target)
         write(folder / f"solutions/{page}.ipynb", exercise.exercise(course, page))
-    (folder / "SCHEME.md").write_text(scheme.for_instructors(course), encoding="utf-8")
+    write_whole(folder / "SCHEME.md", scheme.for_instructors(course))
 
 
 def nbgrader(course: Course, folder: Path) -> None:

@@ -11,7 +11,7 @@ import nbformat
 from tools.course import cells
 from tools.course.source import free_names, lines_without
 from tools.course.tables import Course, Task
-from tools.course.wording import asked_only, neutral, says_lines, untitled
+from tools.course.wording import asked_only, neutral, reworded, says_lines, untitled
 from tools.pages import NOTEBOOKS, tags
 from tools.rules import GOING_DEEPER, guards
 
@@ -21,8 +21,8 @@ STUB, TEXT_STUB = "raise NotImplementedError", "*Your answer:*"
 INTRODUCTION = (
     "*Exercise.* Write the functions that raise `NotImplementedError`, and the steps of training; "
     "answer the questions at the end. Beneath each function stands a public check. It is marked "
-    "with other numbers, each function by itself, whatever the others do. What a function needs "
-    "beyond the set-up cell stands in its cell, or as an import or a function further up or down."
+    "with other numbers, too, each function by itself, whatever the others do. What a function "
+    "needs beyond the set-up cell stands in its cell, or as an import or a function elsewhere."
 )
 
 
@@ -33,7 +33,7 @@ def read(page: str) -> nbformat.NotebookNode:
 
 def exercise(course: Course, page: str) -> nbformat.NotebookNode:
     """A page's exercise, with solutions, hidden checks and model answers."""
-    notebook = read(page)
+    notebook = reworded(read(page), course.reworded)
     new = [deepcopy(notebook.cells[0])]
     new.append(nbformat.v4.new_markdown_cell(INTRODUCTION, id="introduction"))
     if page not in course.questions_only:

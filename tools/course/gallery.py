@@ -1,4 +1,4 @@
-"""The gallery of mistakes, tests/MISTAKES.md, as what students may hand in."""
+"""The gallery of mistakes as what students may hand in: tests/MISTAKES.md, and the course's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from tools.course.source import PACKAGE, Written, inside
 from tools.course.tables import Course, Task
 from tools.pages import ROOT
 
-__all__ = ["ENTRY", "Mistake", "mistakes", "of_course"]
+__all__ = ["ENTRY", "OWN", "Mistake", "mistakes", "of_course"]
+
+OWN = ROOT / "tools/course/mistakes.md"
 
 ENTRY = re.compile(
     r"^### (?P<title>.+?)\n(?P<text>.*?)```diff\n# src/probnn/(?P<file>\S+)\n(?P<lines>.*?)```\n"
@@ -41,7 +43,9 @@ def mistakes() -> list[Mistake]:
         True
     """
     found = []
-    for entry in ENTRY.finditer((ROOT / "tests/MISTAKES.md").read_text(encoding="utf-8")):
+    files = (ROOT / "tests/MISTAKES.md", OWN)
+    entries = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    for entry in ENTRY.finditer(entries):
         parts = entry.groupdict()
         file, lines = parts.pop("file"), parts.pop("lines").splitlines()
         right, wrong = (

@@ -24,7 +24,7 @@ Notebook = nbformat.NotebookNode
 
 
 class Restore(NbGraderPreprocessor):
-    """Puts back cells that were deleted or renamed, and keeps only harmless outputs."""
+    """Puts back cells that were deleted or renamed, notes changed ones; keeps harmless outputs."""
 
     def preprocess(self, nb: Notebook, resources: Any) -> tuple[Notebook, Any]:
         """The submission, with all cells that nbgrader knows."""
@@ -42,9 +42,11 @@ class Restore(NbGraderPreprocessor):
                 places = [i for i, c in enumerate(nb.cells) if marking.grade_id(c) == cell.name]
                 if not places:
                     make = getattr(nbformat.v4, f"new_{cell.cell_type}_cell")
-                    nb.cells.insert(place, make(cell.source, metadata={"put_back": True}))
+                    nb.cells.insert(place, make(cell.source, metadata={"put_back": "missing"}))
                     places = [place]
                 here = nb.cells[places[0]]
+                if cell.locked and trimmed(here.source) not in versions(cell.source):
+                    here.metadata["put_back"] = "changed"  # nbgrader's OverwriteCells does it
                 here.metadata["nbgrader"] = {
                     "cell_type": cell.cell_type,
                     "checksum": cell.checksum,
@@ -63,6 +65,16 @@ class Restore(NbGraderPreprocessor):
             if cell.cell_type == "code":
                 cell.outputs = [o for o in map(harmless, cell.get("outputs", [])) if o]
         return nb, resources
+
+
+def trimmed(source: str) -> str:
+    """A cell's source without what editors change at the ends of lines."""
+    return "\n".join(line.rstrip() for line in source.strip().splitlines())
+
+
+def versions(source: str) -> set[str]:
+    """A cell's source as nbgrader has it, and as it was released, without hidden checks."""
+    return {trimmed(source), trimmed(exercise.clear(source))}
 
 
 def harmless(output: Notebook) -> Notebook | None:
@@ -110,9 +122,8 @@ class MarkApart(NbGraderPreprocessor):
             name = marking.grade_id(cell).removeprefix("check-")
             if name == marking.grade_id(cell) or name not in said:
                 continue
-            lines = ["This cell was missing, and was put back.\n"] * cell.metadata.get(
-                "put_back", 0
-            )
+            how = cell.metadata.get("put_back", "")
+            lines = [f"This cell was {how}, and was put back.\n"] if how else []
             if said[name]:
                 outputs = [stream("".join(lines))] if lines else []
                 outputs.append(

@@ -29,7 +29,7 @@ notebooks ask you to write is missing from it: the package calls what you hand i
 
 - Go through the notebooks in their order. A cell that ends in `raise NotImplementedError` is yours.
   The line `@hand_in(...)` above a function gives it to the package; leave it there, and the name.
-- The cell beneath it checks your function. It is marked by the same check with other numbers, each
+- The cell beneath it checks your function. It is marked by a check with other numbers, too, each
   function by itself: a mistake in one costs no points of another.
 - What a function needs beyond the set-up cell stands in its own cell, or as a function or an
   import anywhere on the page. Functions of other pages are read from their notebooks: save them,
@@ -38,7 +38,7 @@ notebooks ask you to write is missing from it: the package calls what you hand i
   training, and running its cell again goes on exactly there. To train anew, pass `fresh=True` to
   `resume`, after running the cell that makes the model again.
 - Nothing is trained yet, so the first run of a page takes longer than later ones: minutes, for
-  most. What a page says of shipped checkpoints, or has under *Going deeper*, is not part of this.
+  most.
 - A figure titled "{figure}" wants your answer to that, and so do the questions at the end.
 - Hand in the notebooks with their outputs: figures are looked at as they are.
 

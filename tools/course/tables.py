@@ -7,21 +7,39 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CHECKS", "COURSES", "Course", "Question", "Task", "Training", "asks", "course"]
+__all__ = [
+    *("CHECKS", "COURSES", "SHOWN", "Course", "Question", "Task", "Training"),
+    *("asks", "course", "shows"),
+]
 
 COURSES = ("toronto", "cambridge", "oslo", "autoencoder-2d")
 CHECKED = ("autoencoders", "densities", "inference", "models", "networks", "regression", "tsne")
+TYPED = ("densities", "inference", "models", "others", "tsne")
 CHECKS: dict[str, Callable[..., Any]] = {}
+SHOWN: dict[str, Callable[..., Any]] = {}
 
 
 def asks(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A decorator: the function checks the one of this name, and its docstring says what that is.
 
-    A check gets the function, a seed and a number of data: publicly 0 and 3, others when marked.
+    A check gets the function, a seed and a number of data: others when marked than publicly, if it
+    is public at all.
     """
+    return into(CHECKS, name)
+
+
+def shows(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: students see this check, of typed numbers, where that of `asks` is an answer."""
+    return into(SHOWN, name)
+
+
+def into(
+    table: dict[str, Callable[..., Any]], name: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that puts a check into a table."""
 
     def register(check: Callable[..., Any]) -> Callable[..., Any]:
-        CHECKS[name] = check
+        table[name] = check
         return check
 
     return register
@@ -98,7 +116,10 @@ class Course:
             are the pages' cells that call them.
         rewritten: functions that do so, but that pages need: their bodies in terms of what is
             handed in.
-        reworded: words of the package's text that give an answer away, and others for them.
+        guarded: functions that are such a form, but that pages need as they are: what they do
+            first, which calls what is handed in, so that it cannot call them.
+        reworded: words of the package and of pages that give an answer away, or speak of what is
+            not there, and others for them.
         places: cells that tasks replace, by page and the cell's id.
         without: cells that are left out, by page.
         questions_only: pages of which only the questions stay.
@@ -112,6 +133,7 @@ class Course:
     questions: tuple[Question, ...]
     withheld: tuple[str, ...] = ()
     rewritten: dict[str, str] = field(default_factory=dict)
+    guarded: dict[str, str] = field(default_factory=dict)
     reworded: dict[str, str] = field(default_factory=dict)
     places: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     without: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -142,6 +164,8 @@ def course(name: str) -> Course:
     """
     for checks in CHECKED:
         importlib.import_module(f"tools.course.checks.{checks}")
+    for shown in TYPED:
+        importlib.import_module(f"tools.course.checks.shown.{shown}")
     module = importlib.import_module("tools.course." + name.replace("-", "_"))
     found: Course = module.COURSE
     return found

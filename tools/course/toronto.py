@@ -100,5 +100,14 @@ COURSE = Course(
         "probnn.inference.likelihood.log_marginal",
     ),
     rewritten={"probnn.models.halves.bottom_half": "return top_half(images.flip(-2)).flip(-2)"},
-    without={ONE: ("t1-38",)},  # a check that writes the densities out
+    reworded={
+        "Now all 10,000 images of each kind: other numbers than the figure's. For": "For",
+        "pixel means over the 10,000 training images": "pixel means over the training images",
+        '\nassert largest["at one z"] < 0.1 and narrow.min() >= 0 and narrow.max() > 1': "",
+    },
+    without={
+        ONE: ("t1-38",),  # a check that writes the densities out
+        # what is true and what false
+        FOUR: ("2e831c94", "be064032", "22d83561", "f198c770", "26bc3a8b", "1f1e72fb"),
+    },
 )

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 
 import nbformat
 
-__all__ = ["TITLE", "asked_only", "neutral", "says_lines", "untitled"]
+from tools.pages import tags
+
+__all__ = ["ABSENT", "TITLE", "asked_only", "neutral", "reworded", "says_lines", "untitled"]
 
 TITLE = "What does it show?"  # in place of a figure's title that says it
+SHIPPED = "With the shipped checkpoint"
+ANEW = "`fresh=True` in `resume` trains anew"
+
+# what pages say of what is not in an exercise: results typed in, trained weights, sources shown
+ABSENT = {
+    f"{SHIPPED} the training cell ends at once; {ANEW}.": "",
+    f"{SHIPPED}s the training cell ends at once; {ANEW}.": "",
+    f" {SHIPPED}s the training cell only loads them; {ANEW}.": "",
+    f" {SHIPPED} it falls straight through; {ANEW}.": "",
+    f" {SHIPPED} it ends at once; {ANEW}, in about four minutes.": "",
+    " Here a finished run is loaded, so the loop has no step left to do.": "",
+    "\n# the only checks that need trained weights": "",
+    " `says` compares a number in the text with this run's.": "",
+    " Then `says` compares each number in the text with this run's.": "",
+    ", and the typed numbers against this run": "",
+    "; the typed numbers against this run": "",
+    "; then the typed numbers": "",
+    "; then the numbers of the text": "",
+    ", then the numbers of the text": "",
+    " (*Going deeper*)": "",
+    ": look for `LABELS` and `rows` below": "",
+    " (`_Flatten` is `nn.Flatten` with a faster gradient.)": "",
+    " (`draw` samples $q$ and checks shapes.)": "",
+    "`_train_files` opens the files of MNIST. ": "",
+    ", hence `.logit()`": "",
+}
 
 
 def says_lines(source: str) -> set[int]:
@@ -56,12 +85,19 @@ def asked_only(text: str) -> str:
 
 
 def neutral(cell: nbformat.NotebookNode, results: list[str]) -> str:
-    """A cell's text without the claim in its heading and the sentences that hold results."""
+    """A cell's text without the claim in its heading and the paragraphs that hold results."""
     lines = cell.source.splitlines()
     if lines and lines[0].startswith("#") and lines[0] != "## Check":
         lines[0] = asked_only(lines[0]) or "***"
-    text = "\n".join(lines)
-    for result in results:
-        sentences = re.split(r"(?<=[.?!])(?=\s)", text)
-        text = "".join(s for s in sentences if result not in " ".join(s.split()))
-    return text.strip()
+    paragraphs = re.split(r"\n{2,}", "\n".join(lines).strip())
+    kept = [p for p in paragraphs if not any(result in " ".join(p.split()) for result in results)]
+    return "" if kept in ([], ["***"]) else "\n\n".join(kept)
+
+
+def reworded(notebook: nbformat.NotebookNode, table: Mapping[str, str]) -> nbformat.NotebookNode:
+    """The page with other words for those of a table, and of `ABSENT`, but in its answers."""
+    for cell in notebook.cells:
+        if "answer" not in tags(cell):
+            for old, new in {**ABSENT, **table}.items():
+                cell.source = cell.source.replace(old, new)
+    return notebook

@@ -1,4 +1,5 @@
 """A check of every function that a course asks for; its docstring is what students are told.
 
-The public check and the one that marks differ in the seed and in the number of data.
+Functions are marked by these. Students see them with other numbers if they hold no answer, else the
+one of typed numbers in `tools.course.checks.shown`.
 """
