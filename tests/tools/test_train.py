@@ -165,3 +165,22 @@ def test_the_interval_holds_as_often_as_it_says():
     drawn = np.random.default_rng(0).normal(size=(4000, 5))
     held = [comparison.fits(row[0], row[1:].tolist()) for row in drawn]
     assert 0.997 < np.mean(held) < 1  # 0.999
+
+
+# what pages say of trainings from other seeds: page, its words, what is known, and what that is
+OF_OTHER_SEEDS = [
+    (
+        "autoencoder-2d/autoencoder_2d",
+        "three more trainings drew nine digits from $N(0, 1)$",
+        "where five digits live",
+        lambda found: found[:3] == [9, 9, 9],
+    ),
+]
+
+
+@pytest.mark.parametrize("name, said, words, holds", OF_OTHER_SEEDS)
+def test_what_a_page_says_of_other_seeds_is_what_they_gave(name, said, words, holds):
+    cells = nbformat.read(PAGES[name], as_version=4).cells
+    assert any(said in cell.source for cell in cells if cell.cell_type == "markdown")
+    shipped, *others = comparison.known_numbers()[name][words]
+    assert holds(others), others
