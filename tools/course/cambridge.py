@@ -142,8 +142,8 @@ COURSE = Course(
         "The PyTorch example, fully connected and also of twenty dimensions, has the better ELBO. "
         "But an ELBO ranks a model *and* its encoder: it is log p(x) minus what the encoder loses. "
         "To take the encoder out, log p(x)": "Log p(x)",
-        ", and they meet. Here is the call, in a short version on 20 images, and how far it falls "
-        "short of the long one": "",
+        ", and they meet. Here is the call, in a short version on 20 images, and how many nats it "
+        "falls short of the long one": "",
         '"the encoder loses"': '"difference"',
         # (f)
         '"In the style of this image" means $z$ drawn from the posterior, '
