@@ -69,7 +69,7 @@ class Pad:
         self.view, self.top_only = view, top_only
         self._last: tuple[float, float] | None = None
         self.canvas = ipycanvas.Canvas(width=SIDE, height=SIDE, sync_image_data=False)
-        self.canvas.layout.border = "1px solid #888"
+        self.canvas.layout.border, self.canvas.layout.min_width = "1px solid #888", f"{SIDE}px"
         self.seen, self.said = widgets.Image(format="png"), widgets.Label()
         clear = widgets.Button(description="Clear", layout={"width": f"{SIDE}px"})
         clear.on_click(lambda _: self.clear())
