@@ -51,7 +51,7 @@ READS = {
 # what is begun first, since it takes longest or others wait for it
 FIRST = (
     *("cambridge/g", "cambridge/c", "cambridge/d", "toronto/2", "autoencoder-2d", "oslo/3_2"),
-    *("cambridge/e", "cambridge/a", "oslo/2", "oslo/1_1"),
+    *("cambridge/e", "cambridge/a", "oslo/2", "oslo/1_1", "oslo/1_3", "toronto/4"),
 )
 # whose trainings, and whose stored results, are so much faster in it, and as good: see
 # benchmarks/README.md
