@@ -96,7 +96,7 @@ def execute(
         for error in (output for output in cell.outputs if output.output_type == "error"):
             if error.ename != "AssertionError":
                 raise CellExecutionError("\n".join(error.traceback), error.ename, error.evalue)
-            failed_checks.append(re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error.traceback)))
+            failed_checks.append(without_colours("\n".join(error.traceback)))
     for cell in code_cells(notebook):
         cell.outputs = whole_streams(cell.outputs)
     # not the version: outputs change when results do
@@ -105,6 +105,11 @@ def execute(
         keep_pictures(notebook, nbformat.read(target, as_version=4))
     write_whole(target, nbformat.writes(notebook) + "\n")
     return Execution(peak, failed_checks)
+
+
+def without_colours(text: str) -> str:
+    """A traceback without the codes that colour it on a terminal."""
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
 def asserts(cell: nbformat.NotebookNode) -> bool:

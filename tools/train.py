@@ -35,7 +35,7 @@ from probnn.runtime import write_whole
 from probnn.runtime.precision import has_bfloat16
 from tools.anew import Anew, numbers_in, preamble
 from tools.comparison import compare, table
-from tools.execute import chosen, execute, ship_all
+from tools.execute import chosen, execute, ship_all, without_colours
 from tools.pages import NOTEBOOKS, ROOT, code_cells
 
 # what each page reads of others
@@ -60,7 +60,7 @@ IN_BFLOAT16 = (
     *("toronto/2", "toronto/4"),
 )
 STORED_IN_BFLOAT16 = ("cambridge/d",)
-GIGABYTES = 2.5  # that a page may need
+GIGABYTES = 3.5  # that a page may need
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -164,7 +164,7 @@ def train(name: str, folder: Path, how: Anew, cut_short: int) -> dict[str, Any]:
         with (folder / f"{name}.log").open("a") as log:
             peak, failed_checks = execute(source, target, first, True, ONE_THREAD, log)
     except (CellExecutionError, RuntimeError, OSError) as error:
-        return {"error": str(error), "seconds": time.perf_counter() - begin}
+        return {"error": without_colours(str(error)), "seconds": time.perf_counter() - begin}
     finally:
         ensure_event_loop().close()
     record = {

@@ -130,8 +130,8 @@ COURSE = Course(
         "(B,) log-mean-exp of the weights of K chains;": "(B,) from K chains;",
         # (b)
         "As a function of μ, the log likelihood of a point has the curvature $-1/\\sigma^2$: a "
-        "step that is harmless at a large σ overshoots at a small one. If so, shorter steps should "
-        "stay on the point. Go on": "What do shorter steps do? Go on",
+        "step that is harmless at a large σ overshoots at a small one. If so, shorter steps "
+        "should stay on the point. Go on": "What do shorter steps do? Go on",
         "As long as the curve stays on a point, a small σ(x) pays. So the best steps should come "
         "before dips. Call": "Call",
         # (d)

@@ -51,7 +51,9 @@ class Written:
             >>> find("probnn.densities.log_normal").signature
             'z, mu=0.0, sigma=1.0'
         """
-        arguments = ast.parse(ast.unparse(self.node)).body[0].args  # type: ignore[attr-defined]  # a function
+        copy = ast.parse(ast.unparse(self.node)).body[0]
+        assert isinstance(copy, (ast.FunctionDef, ast.AsyncFunctionDef))
+        arguments = copy.args
         every = [*arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
         for argument in every:
             if argument is not None:
