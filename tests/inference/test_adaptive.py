@@ -57,3 +57,21 @@ def test_each_datum_gets_a_draw_of_its_own():
     torch.manual_seed(4)
     centre = DiagonalGaussian(0.8 * X, torch.full((2, 2), 0.2**0.5))
     assert ((resample(loglik, X, centre) - 0.8 * X).abs() < 5 * 0.2**0.5).all()
+
+
+def test_the_weights_are_of_the_draws_of_a_datum_not_of_the_data():
+    torch.manual_seed(5)
+    wide = DiagonalGaussian(torch.zeros(1, 2), torch.ones(1, 2))
+    z = torch.cat([resample(loglik, X[:1], wide, samples=500) for _ in range(400)])
+    assert (z.mean(0) - 0.8 * X[0]).abs().max() < 5 * (0.2 / 400) ** 0.5 + 0.01
+
+
+def test_five_rounds_of_5000_draws_unless_told_otherwise(elsewhere):
+    def seeded(function, *args):
+        torch.manual_seed(6)
+        return function(loglik, X, FAR, *args)
+
+    assert torch.equal(seeded(adapt).mu, seeded(adapt, 5000, 5).mu)
+    assert torch.equal(seeded(resample), seeded(resample, 5000))
+    with elsewhere():
+        assert resample(loglik, X, FAR, 10).device == X.device

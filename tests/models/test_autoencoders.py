@@ -103,6 +103,8 @@ def test_noise_has_mean_0_and_the_standard_deviation_asked_for_on_black_and_on_w
     # five standard errors
     assert (noise.mean(1).abs() < 5 * 0.3 / 200).all()
     assert ((noise.std(1) - 0.3).abs() < 5 * 0.3 / 80_000**0.5).all()
+    noise = add_noise(images) - images  # Oslo's
+    assert ((noise.std(1) - 0.2).abs() < 5 * 0.2 / 80_000**0.5).all()
 
 
 def test_noise_is_fresh_at_every_call_and_leaves_the_images_alone():

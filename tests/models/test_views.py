@@ -42,6 +42,16 @@ def test_a_reconstruction_stands_beside_its_image_and_tells_log_p():
     assert abs(told - expected) < 2 and "2000 samples" in text
 
 
+@pytest.mark.parametrize("given, samples", [({"samples": 7}, 7), ({}, 100)])
+def test_log_p_is_told_of_as_many_samples_as_asked(given, samples):
+    model = GaussianEncoder(BernoulliImageGenerator(d=4))
+    torch.manual_seed(0)
+    _, text = reconstruction(model, **given)(X[:1])
+    torch.manual_seed(0)
+    expected = log_marginal(model.f.loglik, X[:1], model(X[:1]), samples).estimate.item()
+    assert text == f"log p(x) is about {expected:.0f} nats ({samples} samples)"
+
+
 def test_every_label_takes_the_digit_for_the_label_of_the_highest_bound():
     model = ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))
     model.load_state_dict(load("cambridge/f_conditional.pt")["model"])
@@ -92,3 +102,54 @@ def test_the_plane_is_darkest_where_the_posterior_has_its_peak():
     row, column = divmod(int(plane.argmin()), 280)
     z1, z2 = (float(part.strip("( ")) for part in text.split("(")[1].split(")")[0].split(","))
     assert abs((column / 280) * 8 - 4 - z1) < 0.2 and abs(4 - (row / 280) * 8 - z2) < 0.2
+
+
+def test_the_plane_is_paper_with_two_axes_and_blue_where_the_posterior_is():
+    torch.manual_seed(0)
+    generator = mlp_generator(2, (50,), nn.Tanh)
+    for weight in generator.parameters():
+        weight.mul_(4)  # a posterior that leaves most of the plane empty
+    picture, _ = expected_bottom(generator, extent=4.0, points=7)((X[:1] > 0.5).float())
+    plane = picture[20::40, 300::40]  # -> (7, 7, 3), from above
+    axis = torch.linspace(-4.0, 4.0, 7)
+    z = torch.cartesian_prod(axis, axis)[:, None]
+    log_p = (
+        half_loglik(generator, TOP, (X[:1] > 0.5).float(), z)[:, 0] - z.square().sum((-1, -2)) / 2
+    )
+    ink = (log_p - log_p.max()).div(2).exp().view(7, 7).T.flip(0)[..., None]
+    paper = torch.ones(7, 7, 1)
+    paper[3], paper[:, 3] = 0.85, 0.85
+    expected = paper * (1 - ink * torch.tensor([1.0, 0.55, 0.3]))
+    torch.testing.assert_close(plane, expected, rtol=0.0, atol=1e-3)
+    assert (ink < 1e-3).sum() > 20 and plane.min() >= 0 and plane.max() <= 1
+
+
+def test_the_likeliest_place_is_told_to_a_tenth_and_never_as_minus_zero():
+    generator = mlp_generator(2, (50,), nn.Tanh)
+    for weight in generator.parameters():
+        weight.zero_()  # the posterior is the prior, and its peak lies between points of the grid
+    _, text = expected_bottom(generator, points=200)(X[:1])
+    assert text == "z near (0.0, 0.0) is likeliest"
+
+
+def test_ink_is_more_than_a_half():
+    half = torch.full((1, 1, 28, 28), 0.5)
+    picture, _ = expected_bottom(mlp_generator(2, (50,), nn.Tanh), points=7)(half)
+    assert (picture[:140, :280] == 1).all()
+
+
+def test_the_plane_goes_to_four_by_tenths_unless_told_otherwise():
+    generator = mlp_generator(2, (50,), nn.Tanh)
+    as_is, told = (expected_bottom(generator, *how)(X[:1]) for how in ((), (4.0, 81)))
+    assert torch.equal(as_is[0], told[0]) and as_is[1] == told[1]
+
+
+def test_views_are_where_their_model_is(elsewhere):
+    views = [
+        reconstruction(GaussianEncoder(BernoulliImageGenerator(d=4))),
+        every_label(ConditionalGaussianEncoder(ConditionalBernoulliImageGenerator(d=4))),
+    ]
+    generator = mlp_generator(2, (50,), nn.Tanh)
+    with elsewhere():
+        views.append(expected_bottom(generator, points=7))
+        assert {view(X[:1])[0].device for view in views} == {X.device}

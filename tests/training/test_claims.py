@@ -228,6 +228,15 @@ def test_a_process_is_known_again_after_the_clock_was_set(monkeypatch):
     assert not owner.lives()
 
 
+def test_a_process_that_the_system_hides_is_taken_for_alive(monkeypatch):
+    def hidden(process):
+        raise psutil.AccessDenied(process.pid)
+
+    owner = Owner.new()
+    monkeypatch.setattr(psutil.Process, "status", hidden)
+    assert owner.lives() is True
+
+
 def test_a_process_that_is_there_no_more_is_no_owner(tmp_path):
     owned(tmp_path / "c.pt", process=2**22 + 1, started=began(psutil.Process()))
     assert Claim(tmp_path / "c.pt").take() == ""

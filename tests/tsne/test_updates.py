@@ -53,3 +53,23 @@ def test_adams_first_step_is_as_long_as_the_rate_however_small_the_gradient(P):
     adam_step(y, P, torch.zeros_like(start), torch.zeros_like(start), 1, learning_rate=0.1)
     moved = (y.detach() - start).abs()
     torch.testing.assert_close(moved, torch.full_like(moved, 0.1), rtol=0.0, atol=5e-3)
+
+
+def test_the_rates_are_the_exercises_unless_told_otherwise(P):
+    start = torch.randn(40, 2, dtype=torch.float64)
+
+    def moved(step, *state, **rate):
+        y = start.clone().requires_grad_()
+        step(
+            y,
+            P,
+            *(part.clone() if isinstance(part, torch.Tensor) else part for part in state),
+            **rate,
+        )
+        return y.detach()
+
+    state = (torch.zeros_like(start), torch.zeros_like(start), 1)
+    assert torch.equal(
+        moved(gradient_descent_step), moved(gradient_descent_step, learning_rate=10.0)
+    )
+    assert torch.equal(moved(adam_step, *state), moved(adam_step, *state, learning_rate=0.1))

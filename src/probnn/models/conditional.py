@@ -45,7 +45,7 @@ def one_hot(y: Tensor) -> Tensor:
         if len(y) and not (0 <= y.min() and y.max() < LABELS):
             got = y.min() if y.min() < 0 else y.max()
             raise ValueError(f"expected labels 0 to 9, got {got.item()}")
-        return torch.eye(LABELS, device=y.device)[y.long()]
+        return torch.eye(LABELS, device=y.device, dtype=torch.float32)[y.long()]
     if y.ndim != 2 or y.shape[1] != LABELS:
         raise ValueError(
             "expected labels of shape (B,), integers, or one-hot rows (B, 10), "

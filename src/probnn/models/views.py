@@ -127,8 +127,8 @@ def expected_bottom(
         >>> picture.shape
         torch.Size([280, 560, 3])
     """
-    device = next(generator.parameters()).device
-    axis = torch.linspace(-extent, extent, points, device=device)
+    weight = next(generator.parameters())
+    axis = torch.linspace(-extent, extent, points, device=weight.device, dtype=weight.dtype)
     z = torch.cartesian_prod(axis, axis)
     with torch.no_grad():
         logits = generator.logits(z[:, None])  # -> (points^2, 1, 1, 28, 28)
@@ -136,12 +136,12 @@ def expected_bottom(
     # log p(z) and the log probability of a top without ink: no drawing changes them, and what a
     # drawing adds is a matrix product
     inkless = log_bernoulli(torch.zeros_like(top[0]), top).sum(-1) + log_normal(z).sum(-1)
-    blue = torch.tensor([1.0, 0.55, 0.3], device=device)  # what ink takes away from white
-    paper = 1 - 0.15 * (axis.abs() < 1e-6).float()
+    blue = weight.new_tensor([1.0, 0.55, 0.3])  # what ink takes away from white
+    paper = 1 - 0.15 * (axis.abs() < 1e-6).to(weight)
     paper = torch.minimum(paper[:, None], paper)[..., None]  # with the two axes
 
     def view(x: Tensor) -> tuple[Tensor, str]:
-        seen = top_half((x.to(device) > 0.5).float()).flatten()
+        seen = top_half((x > 0.5).to(weight)).flatten()
         p = (top @ seen + inkless).softmax(0)
         completed = torch.cat([seen, p @ bottom]).view(28, 28)
         plane = (p / p.max()).sqrt().view(points, points).T.flip(0)

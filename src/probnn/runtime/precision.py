@@ -74,7 +74,7 @@ class _GRUInBfloat16(nn.GRU):
     """A recurrent unit whose gates are computed in bfloat16; its state, and its result, are not."""
 
     def forward(self, *inputs: Any) -> Any:
-        with torch.autocast(self.weight_ih_l0.device.type, torch.bfloat16):
+        with torch.autocast(next(self.parameters()).device.type, torch.bfloat16):
             states, last = super().forward(*inputs)
         return states.float(), last.float()
 
