@@ -4,6 +4,7 @@
     python -m tools.studies starts          question (e)'s random starts (an hour on two cores)
     python -m tools.studies bounds          bounds on log p(x) from both sides (an hour)
     python -m tools.studies many_samples    question (h)'s trainings with many samples (an hour)
+    python -m tools.studies many_samples 1  of that study, one seed (ten minutes)
     python -m tools.studies starts --ship   and replaces the shipped files of that study
     python -m tools.studies 20:3 4:1        only these: d=20 from start 3, d=4 from start 1
     python -m tools.studies scores 5000     5,000-sample log p(x) of all 54,000 images, model of (c)
@@ -22,6 +23,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -156,6 +159,14 @@ def compare(name: str, folder: Path) -> str:
     return "\n".join(lines)
 
 
+def make(name: str, study: Callable[[Path], None], folder: Path) -> str:
+    """Makes a study; returns how its results compare, and what it took."""
+    begin = time.perf_counter()
+    study(folder)
+    minutes = (time.perf_counter() - begin) / 60
+    return f"{compare(name, folder)}\n  {minutes:.1f} minutes{peak_of_workers()}"
+
+
 def peak_of_workers() -> str:
     """The most memory that one of this machine's processes held, in words; "" if not known."""
     get_reusable_executor().shutdown(wait=True)  # of processes that are gone it is known
@@ -179,19 +190,18 @@ def main() -> None:
     wanted = [name for name in sys.argv[1:] if name != "--ship"]
     if wanted[:1] == ["scores"]:
         study_scores(int(wanted[1]))
+    elif sys.argv[1:] == ["many_samples", "1"]:
+        print(make("many_samples", partial(study_many_samples, seeds=1), folder))
     elif not set(wanted) <= set(STUDIES):
         chosen = [tuple(map(int, name.split(":"))) for name in wanted]
         run_all(train_image_model, [(d, start, folder) for d, start in chosen])
     else:
         told = []
         for name in wanted or STUDIES:
-            begin = time.perf_counter()
-            STUDIES[name][0](folder)
-            minutes = (time.perf_counter() - begin) / 60
-            told.append(f"{compare(name, folder)}\n  {minutes:.1f} minutes{peak_of_workers()}")
-            if "--ship" in sys.argv:
-                for file in STUDIES[name][1]:
-                    shutil.copy(folder / "cambridge" / file, SHIPPED / "cambridge" / file)
+            study, files, _ = STUDIES[name]
+            told.append(make(name, study, folder))
+            for file in files if "--ship" in sys.argv else ():
+                shutil.copy(folder / "cambridge" / file, SHIPPED / "cambridge" / file)
         print(*told, sep="\n\n")
 
 

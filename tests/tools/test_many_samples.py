@@ -6,10 +6,10 @@ from torch import nn
 
 from probnn.data import LabelledImages
 from probnn.inference import importance_weighted
+from probnn.training import load
 from tools import many_samples
 from tools.many_samples import (
     BOUNDS,
-    QUICK,
     SCHEDULE,
     Run,
     burda_model,
@@ -53,12 +53,11 @@ def test_the_bounds_differ_by_what_is_done_with_the_weights(few):
     assert set(BOUNDS) == {"mean", "importance", "doubly"}
 
 
-@pytest.mark.parametrize("schedule", [SCHEDULE, QUICK])
-def test_a_schedule_has_equal_steps_or_equal_seconds(schedule):
-    steps, seconds = schedule["steps"], schedule["time"]
+def test_the_schedule_has_equal_steps_or_equal_seconds():
+    steps, seconds = SCHEDULE["steps"], SCHEDULE["time"]
     assert len(set(steps.values())) == 1
     assert seconds[50] == steps[50] < seconds[5] < seconds[1]
-    runs = runs_of(schedule, 0)
+    runs = runs_of(SCHEDULE, 0)
     assert len(runs) == len(set(runs)) == 8  # of 50 samples the same serve both
     assert {run.bound for run in runs if run.samples == 1} == {"mean"}
 
@@ -83,3 +82,22 @@ def test_a_run_is_judged_by_bounds(few, tmp_path, monkeypatch):
     assert found["lower"].shape == found["simulated_upper"].shape == (10,)
     assert (found["elbo"].mean() < found["sampled"].mean()) and found["seconds"].shape == (1,)
     assert "simulated_upper" not in judge_run(Run("mean", 1, 1, 1), tmp_path)
+
+
+def test_from_one_seed_it_is_the_same_runs_judged_on_test_images_only(tmp_path, monkeypatch):
+    asked = []
+
+    def run_all(judge, arguments):
+        asked.extend(arguments)
+        return [{"lower": torch.tensor([1.0, 2.0])} for _ in arguments]
+
+    monkeypatch.setattr(many_samples, "run_all", run_all)
+    many_samples.study_many_samples(tmp_path, seeds=1)
+    assert sorted(run for run, *_ in asked) == runs_of(SCHEDULE, 0)
+    assert not any(both for *_, both in asked)
+    assert set(load(tmp_path / "cambridge/h_runs.pt")) == {run.name for run, *_ in asked}
+    asked.clear()
+    many_samples.study_many_samples(tmp_path)
+    assert len(asked) == 3 * 8 + 1
+    both_sides = {run for run, _, both in asked if both}
+    assert both_sides == {*runs_of(SCHEDULE, 0), Run("doubly", 50, 3, 0)}

@@ -49,3 +49,19 @@ def test_every_study_names_files_that_are_shipped():
         for name in files:
             content = load(studies.SHIPPED / "cambridge" / name)
         assert all(part in result for result in content.values())
+
+
+def test_one_seed_of_many_samples_is_compared_with_the_shipped_runs(study, monkeypatch, capsys):
+    made = []
+
+    def one_seed(folder, seeds):
+        made.append(seeds)
+        studies.STUDIES["two"][0](folder)
+
+    monkeypatch.setattr(
+        studies, "STUDIES", {**studies.STUDIES, "many_samples": studies.STUDIES["two"]}
+    )
+    monkeypatch.setattr(studies, "study_many_samples", one_seed)
+    monkeypatch.setattr(sys, "argv", ["studies", "many_samples", "1"])
+    studies.main()
+    assert made == [1] and "+0.500" in capsys.readouterr().out
