@@ -9,16 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from probnn.data import load_mnist, load_surnames
+from probnn.data import load_mnist
 from probnn.inference import log_marginal, mean_and_se
 from probnn.models import (
     BernoulliImageGenerator,
     ConditionalBernoulliImageGenerator,
     ConditionalGaussianEncoder,
     GaussianEncoder,
-    NameEncoder,
-    NameGenerator,
-    encode_names,
 )
 from probnn.runtime import precision, reduced_precision
 from probnn.training import load
@@ -98,31 +95,6 @@ def test_the_reduced_model_has_the_very_parameters_of_the_model(units):
     after = dict(reduced_precision(model).named_parameters())
     assert list(after) == list(before)
     assert all(after[name] is before[name] for name in before)
-
-
-def test_a_model_of_names_reads_and_learns_almost_the_same_and_has_the_very_parameters(units):
-    models = []
-    for _ in range(2):
-        model = NameEncoder(NameGenerator(16))
-        model.load_state_dict(load("cambridge/g_8_nats_free.pt")["model"])
-        models.append(model)
-    x = encode_names(load_surnames("test").names[:1000])
-    parameters, training = dict(models[1].named_parameters()), models[1].eval().f.recurrent.training
-    assert reduced_precision(models[1]) is models[1] and models[1].f.recurrent.training == training
-    assert all(p is parameters[name] for name, p in models[1].named_parameters())
-    found, slopes = [], []
-    for model in models:
-        torch.manual_seed(0)
-        found.append(model.loglik_lb(x))
-        found[-1].mean().backward()
-        slopes.append(model.f.recurrent.weight_hh_l0.grad)
-    assert all(values.dtype == torch.float32 for values in (*found, *slopes))
-    difference, _ = mean_and_se((found[1] - found[0]).detach())
-    assert abs(difference) < mean_and_se(found[0].detach())[1] / 10
-    assert torch.cosine_similarity(*(slope.flatten() for slope in slopes), dim=0) > 0.99
-    assert units != torch.equal(*found)
-    z = torch.randn(3, 16)
-    assert models[1].f.greedy(z).shape[0] == 3  # the state goes in again, letter by letter
 
 
 def test_a_model_that_is_a_sequence_of_layers_is_not_changed_but_gives_a_new_one(units):

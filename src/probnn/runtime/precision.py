@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,8 @@ def reduced_precision(model: Model) -> Model:
     by +0.05 ± 0.25 nats per image (five epochs, five pairs of starts; `benchmarks/`).
 
     Args:
-        model: any of the package's models, of images or names, before its optimiser is made. Its
-            networks are replaced by ones that share their parameters.
+        model: any of the package's image models, conditional or not, before its optimiser is made.
+            Its networks are replaced by ones that share their parameters.
 
     Returns:
         The model; a new one if it is itself an `nn.Sequential`. Where there is no fast bfloat16,
@@ -45,8 +45,6 @@ def reduced_precision(model: Model) -> Model:
         for name, child in list(parent.named_children()):
             if type(child) is nn.Sequential:
                 setattr(parent, name, _in_bfloat16(child))
-            elif type(child) is nn.GRU:
-                setattr(parent, name, _recurrent_in_bfloat16(child))
     return model
 
 
@@ -68,15 +66,6 @@ class _InBfloat16(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16):
             return super().forward(x).float()
-
-
-class _GRUInBfloat16(nn.GRU):
-    """A recurrent unit whose gates are computed in bfloat16; its state, and its result, are not."""
-
-    def forward(self, *inputs: Any) -> Any:
-        with torch.autocast(next(self.parameters()).device.type, torch.bfloat16):
-            states, last = super().forward(*inputs)
-        return states.float(), last.float()
 
 
 class _InFloat32(nn.Linear):
@@ -106,15 +95,4 @@ def _in_float32(layer: nn.Linear) -> nn.Linear:
     """The layer in float32, with the same parameters."""
     twin = _InFloat32(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
     twin.weight, twin.bias, twin.training = layer.weight, layer.bias, layer.training
-    return twin
-
-
-def _recurrent_in_bfloat16(unit: nn.GRU) -> nn.GRU:
-    """The unit in bfloat16, with the same parameters."""
-    names = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
-    how = {name: getattr(unit, name) for name in names}
-    twin = _GRUInBfloat16(unit.input_size, unit.hidden_size, **how, device="meta")
-    for name, parameter in unit.named_parameters():
-        setattr(twin, name, parameter)
-    twin.training = unit.training
     return twin
