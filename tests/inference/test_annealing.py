@@ -297,3 +297,88 @@ def test_the_pilot_finds_steps_of_which_three_in_four_are_accepted():
         found = log_marginal_ais(exact.loglik, exact.x, exact.starts()[start], temperatures=100)
         # told is that of the chain with the smallest, which lies somewhat below the mean
         assert 0.57 < found.acceptance.mean() < 0.75, start
+
+
+def test_the_temperatures_are_a_logistic_curve_from_0_to_1(model):
+    betas = torch.tensor(_Path(model.loglik, model.x, model.starts()["near"], 2, 30).betas)
+    curve = torch.linspace(-4, 4, 31).sigmoid()
+    torch.testing.assert_close(betas, (curve - curve[0]) / (curve[-1] - curve[0]))
+    assert betas[0] == 0 and betas[-1] == 1
+
+
+@pytest.mark.parametrize("temperatures, leapfrogs", [(1, 3), (2, 1), (6, 4)])
+def test_it_costs_what_it_says_and_moves_at_every_temperature_between(
+    model, temperatures, leapfrogs
+):
+    calls = []
+
+    def counted(x, z):
+        calls.append(len(z))
+        return model.loglik(x, z)
+
+    counts = {"chains": 16, "temperatures": temperatures, "leapfrogs": leapfrogs}
+    log_marginal_ais(counted, model.x, model.starts()["near"], **counts)
+    each = 1 + (temperatures - 1) * leapfrogs  # where the chains begin, and every gradient step
+    assert calls == [4] * each + [16] * each  # the pilot has a quarter of the chains
+
+
+def test_a_move_has_the_size_that_was_found_at_its_temperature_both_ways(model, monkeypatch):
+    path, used = _Path(model.loglik, model.x, model.starts()["near"], 2, 6, 1), []
+    move = _Path.move
+
+    def noted(self, old, b, size):
+        used.append((b, size))
+        return move(self, old, b, size)
+
+    sizes = path.pilot()
+    monkeypatch.setattr(_Path, "move", noted)
+    path.anneal(path.first, sizes)
+    path.anneal(model.z.expand(2, B, D), sizes, sign=-1)
+    for (b, size), expected in zip(
+        used[:5], zip(path.betas[1:-1], sizes, strict=True), strict=True
+    ):
+        assert b == expected[0] and size is expected[1]
+    assert [(b, id(size)) for b, size in used[5:]] == [(b, id(size)) for b, size in used[4::-1]]
+
+
+def test_the_estimate_its_error_and_its_effective_chains_are_those_of_the_weights(model):
+    q = model.starts()["near"]
+    torch.manual_seed(4)
+    found = log_marginal_ais(model.loglik, model.x, q, chains=7, temperatures=1)
+    torch.manual_seed(4)
+    z = q.sample(7)
+    w = (log_joint(model.loglik, model.x, z) - q.log_density(z)).double().exp()
+    error = w.std(0) / 7**0.5 / w.mean(0)
+    torch.testing.assert_close(found.estimate.double(), w.mean(0).log(), rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(found.standard_error.double(), error, rtol=1e-3, atol=1e-3)
+    effective = w.sum(0) ** 2 / (w**2).sum(0)
+    torch.testing.assert_close(found.effective_chains.double(), effective, rtol=1e-3, atol=1e-3)
+
+
+def test_weights_that_are_all_equal_have_no_error(model):
+    prior = model.starts()["prior"]
+    exact = log_marginal_ais(lambda x, z: 0 * z.sum(-1), model.x, prior, temperatures=4)
+    assert (exact.standard_error < 1e-3).all() and (exact.estimate.abs() < 1e-5).all()
+
+
+def test_one_dimension_is_enough_and_the_counts_are_8_200_3_unless_told_otherwise():
+    x = torch.linspace(-2, 2, 50)[:, None]
+    prior = DiagonalGaussian(0 * x, 0 * x + 1)
+
+    def seeded(**counts):
+        torch.manual_seed(5)
+        found = log_marginal_ais(lambda x, z: log_normal(x, z, 0.5).sum(-1), x, prior, **counts)
+        return found.estimate
+
+    told = seeded(chains=8, temperatures=200, leapfrogs=3)
+    assert torch.equal(seeded(), told)
+    mean, error = mean_and_se(told - log_normal(x, 0, 1.25**0.5).sum(-1))
+    assert abs(mean) < 5 * error < 0.15
+
+
+def test_it_is_all_where_the_data_are(model, elsewhere):
+    x, z, start = model.x[:3], model.z[:3], DiagonalGaussian(model.mean[:3], model.sigma[:3])
+    with elsewhere():
+        both = sandwich(model.loglik, x, z, start, temperatures=3)
+    for values in (*both.lower, *both.upper):
+        assert values.device == x.device and values.dtype == x.dtype

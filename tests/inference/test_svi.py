@@ -123,6 +123,22 @@ def test_the_starts_are_at_different_peaks_and_fill_up_with_the_likeliest():
     assert [z[i].tolist() for i in found[:, 1]] == [[2, 2]] * 3
 
 
+@pytest.mark.parametrize("nearest, a_peak", [(20, False), (21, True)])
+def test_a_peak_is_likelier_than_the_twenty_nearest(nearest, a_peak):
+    z, joint = torch.arange(60.0)[:, None], torch.zeros(60, 1)
+    joint[0], joint[nearest] = 5.0, 10.0
+    assert (0 in likeliest_peaks(z, joint, 2)) == a_peak
+
+
+@pytest.mark.parametrize("starts", [1, 2, 3])
+def test_however_many_starts_each_datum_gets_one_q_where_it_is(elsewhere, starts):
+    model = LinearGaussian()
+    with elsewhere():
+        q = fit_posterior(model.loglik, model.x, steps=2, starts=starts)
+    assert q.mu.shape == q.sigma.shape == (len(model.x), 2)
+    assert q.mu.device == model.x.device and q.mu.dtype == model.x.dtype
+
+
 def test_several_starts_find_the_posterior_of_one_peak_in_three_dimensions():
     model = LinearGaussian(d=3)
     q = fit_posterior(model.loglik, model.x, d=3, samples=50, starts=3)

@@ -215,6 +215,20 @@ def test_the_fully_connected_model_is_that_of_the_pytorch_example():
     torch.testing.assert_close(ours.f.f(z), ours.f(z))  # its network gives images
 
 
+def test_the_last_bias_may_begin_at_the_pixels_means():
+    means = torch.tensor([0.0, 0.25, 0.9995, 1.0]).repeat(196).view(1, 28, 28)
+    torch.manual_seed(0)
+    plain = mlp_generator(3, (5, 7))
+    torch.manual_seed(0)
+    begun = mlp_generator(3, (5, 7), pixel_means=means)
+    bias = begun.f[4].bias
+    assert isinstance(bias, nn.Parameter) and bias.requires_grad
+    expected = torch.tensor([0.001, 0.25, 0.999, 0.999]).repeat(196)
+    torch.testing.assert_close(bias.detach().sigmoid(), expected)
+    pairs = zip(plain.named_parameters(), begun.named_parameters(), strict=True)
+    assert all(torch.equal(a, b) or name == "f.4.bias" for (name, a), (_, b) in pairs)
+
+
 @pytest.mark.parametrize("shape", [(28, 28), (6, 28, 28), (6, 3, 28, 28), (6, 784)])
 def test_images_of_another_shape_are_a_clear_error(shape):
     model = GaussianEncoder(BernoulliImageGenerator(d=4))
