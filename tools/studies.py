@@ -153,6 +153,7 @@ def compare(name: str, folder: Path) -> str:
     lines = [f"{name}: {part}, nats per image", f"  {'':<28} {'now':>17} {'shipped':>17}"]
     for result in sorted(now.keys() & shipped.keys()):
         values = [of[result][part] for of in (now, shipped)]
+        values = [v[: min(map(len, values))] for v in values]  # one seed has half the images
         told = ["{:8.2f} ± {:.2f}".format(*mean_and_se(v)).rjust(17) for v in values]
         difference = "{:+.3f} ± {:.3f}".format(*mean_and_se(values[0] - values[1]))
         lines.append(f"  {result:<28} {' '.join(told)}  {difference}")

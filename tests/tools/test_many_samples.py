@@ -76,12 +76,11 @@ def test_a_run_trains_and_is_the_same_again(few, bound, tmp_path):
 
 
 def test_a_run_is_judged_by_bounds(few, tmp_path, monkeypatch):
-    monkeypatch.setattr(many_samples, "JUDGED", 10)
     monkeypatch.setattr(many_samples, "HOW", many_samples.Settings(2, 4, 1))
-    found = judge_run(Run("mean", 1, 1, 0), tmp_path, both=True)
+    found = judge_run(Run("mean", 1, 1, 0), tmp_path, True, 10)
     assert found["lower"].shape == found["simulated_upper"].shape == (10,)
     assert (found["elbo"].mean() < found["sampled"].mean()) and found["seconds"].shape == (1,)
-    assert "simulated_upper" not in judge_run(Run("mean", 1, 1, 1), tmp_path)
+    assert "simulated_upper" not in judge_run(Run("mean", 1, 1, 1), tmp_path, False, 10)
 
 
 def test_from_one_seed_it_is_the_same_runs_judged_on_test_images_only(tmp_path, monkeypatch):
@@ -94,10 +93,10 @@ def test_from_one_seed_it_is_the_same_runs_judged_on_test_images_only(tmp_path, 
     monkeypatch.setattr(many_samples, "run_all", run_all)
     many_samples.study_many_samples(tmp_path, seeds=1)
     assert sorted(run for run, *_ in asked) == runs_of(SCHEDULE, 0)
-    assert not any(both for *_, both in asked)
+    assert {(both, images) for *_, both, images in asked} == {(False, 250)}
     assert set(load(tmp_path / "cambridge/h_runs.pt")) == {run.name for run, *_ in asked}
     asked.clear()
     many_samples.study_many_samples(tmp_path)
     assert len(asked) == 3 * 8 + 1
-    both_sides = {run for run, _, both in asked if both}
+    both_sides = {run for run, _, both, images in asked if both and images == 500}
     assert both_sides == {*runs_of(SCHEDULE, 0), Run("doubly", 50, 3, 0)}
