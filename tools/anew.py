@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from probnn.display import says
+from probnn.display import animate, says
 from probnn.inference import fit_posterior
 from probnn.runtime import reduced_precision, write_whole
 from probnn.training import resume, stored
@@ -47,12 +47,14 @@ class Anew(NamedTuple):
             it. What the page measures outside them stays in float32, but for:
         stored_in_bfloat16: whether stored results are computed in it, too.
         numbers: the file for the page's numbers, a line each: words of its text, and the value.
+        animations: the folder for what the page animates; beside the page, if there is none.
     """
 
     seed: int = 0
     bfloat16: bool = False
     stored_in_bfloat16: bool = False
     numbers: str = ""
+    animations: str = ""
 
 
 def preamble(how: Anew, cut_short: int = 0) -> str:
@@ -75,6 +77,8 @@ def apply(how: Anew) -> None:
         _store_in_bfloat16()
     if how.numbers:
         _record(Path(how.numbers))
+    if how.animations:
+        _animate_into(Path(how.animations))
 
 
 def _other_seeds(offset: int) -> None:
@@ -92,6 +96,14 @@ def _record(path: Path) -> None:
         says(fragment, value)
 
     replace(says, says_and_records)
+
+
+def _animate_into(folder: Path) -> None:
+    @wraps(animate)
+    def animate_there(snapshots: Any, labels: Any, path: str | Path, **how: Any) -> Path:
+        return animate(snapshots, labels, folder / path, **how)
+
+    replace(animate, animate_there)
 
 
 def _train_in_bfloat16() -> None:

@@ -158,7 +158,8 @@ def train(name: str, folder: Path, how: Anew, cut_short: int) -> dict[str, Any]:
         if record["made_from"] == made_from:
             return record | {"before": True}
     target.parent.mkdir(parents=True, exist_ok=True)
-    first = preamble(how._replace(numbers=str(numbers)), cut_short)
+    how = how._replace(numbers=str(numbers), animations=str(target.parent))
+    first = preamble(how, cut_short)
     begin = time.perf_counter()
     try:
         with (folder / f"{name}.log").open("a") as log:

@@ -72,6 +72,8 @@ def test_a_page_is_trained_once_recorded_and_trained_again_if_its_code_changes(
             cell(f"drawn = torch.rand(()).item()\nsays('about {number}', drawn)"),
             cell("assert drawn > 2, 'no number above two'"),
             cell("drawn"),
+            cell("from probnn.display import animate"),
+            cell("animate([torch.rand(3, 2)] * 2, torch.arange(3), 'moved.gif');"),
         ]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), source)
 
@@ -91,9 +93,11 @@ def test_a_page_is_trained_once_recorded_and_trained_again_if_its_code_changes(
     torch.manual_seed(1000)
     assert found[7, 1] == {"about 7": torch.rand(()).item()} and found[0.5, 1]["about 0.5"] != 0
     executed = code_cells(nbformat.read(folder / "course/page.ipynb", as_version=4))
-    assert [c.execution_count for c in executed] == [1, 2, 3, 4]
+    assert [c.execution_count for c in executed] == [1, 2, 3, 4, 5, 6]
     assert executed[3].outputs[0].execution_count == 4 and "tags" not in executed[2].metadata
     assert not list(folder.glob("course/*.numbers"))
+    # beside what was trained, not beside the page: that has the shipped training's
+    assert (folder / "course/moved.gif").exists() and not list(source.parent.glob("*.gif"))
     nbformat.write(nbformat.v4.new_notebook(cells=[cell("1 / 0")]), source)
     assert "ZeroDivisionError" in train.train("course/page", folder, Anew(), 0)["error"]
 
